@@ -1,0 +1,512 @@
+//! Attributes, events and links, read from their packed form without copying.
+//!
+//! The packed form of a span is the bytes of an OTLP `Span` message, of a resource an OTLP `Resource`, of a scope an
+//! OTLP `InstrumentationScope`. Nine of ten inputs hold exactly these bytes already, so the model keeps slices of the
+//! input instead of building half a kilobyte of structures a span; readers of other formats write the same form
+//! through [`Packer`]. Ingest has validated structure, depth and UTF-8 before a body gets here, so reading cannot
+//! fail: a malformed rest would simply end the iteration.
+
+use super::wire::{Field, Fields, Open, Writer};
+use super::{Kind, SpanId, Status, TraceId};
+use std::fmt;
+
+/// Field numbers of the OTLP messages that the model reads from packed bodies.
+pub mod field {
+    /// `Span.trace_id`.
+    pub const SPAN_TRACE_ID: u32 = 1;
+    /// `Span.span_id`.
+    pub const SPAN_ID: u32 = 2;
+    /// `Span.trace_state`.
+    pub const SPAN_TRACE_STATE: u32 = 3;
+    /// `Span.parent_span_id`.
+    pub const SPAN_PARENT_ID: u32 = 4;
+    /// `Span.name`.
+    pub const SPAN_NAME: u32 = 5;
+    /// `Span.kind`.
+    pub const SPAN_KIND: u32 = 6;
+    /// `Span.start_time_unix_nano`.
+    pub const SPAN_START: u32 = 7;
+    /// `Span.end_time_unix_nano`.
+    pub const SPAN_END: u32 = 8;
+    /// `Span.attributes`.
+    pub const SPAN_ATTRIBUTES: u32 = 9;
+    /// `Span.dropped_attributes_count`.
+    pub const SPAN_DROPPED_ATTRIBUTES: u32 = 10;
+    /// `Span.events`.
+    pub const SPAN_EVENTS: u32 = 11;
+    /// `Span.dropped_events_count`.
+    pub const SPAN_DROPPED_EVENTS: u32 = 12;
+    /// `Span.links`.
+    pub const SPAN_LINKS: u32 = 13;
+    /// `Span.dropped_links_count`.
+    pub const SPAN_DROPPED_LINKS: u32 = 14;
+    /// `Span.status`.
+    pub const SPAN_STATUS: u32 = 15;
+    /// `Span.flags`.
+    pub const SPAN_FLAGS: u32 = 16;
+    /// `Resource.attributes`.
+    pub const RESOURCE_ATTRIBUTES: u32 = 1;
+    /// `InstrumentationScope.attributes`.
+    pub const SCOPE_ATTRIBUTES: u32 = 3;
+    /// `Event.attributes`.
+    pub const EVENT_ATTRIBUTES: u32 = 3;
+    /// `Link.attributes`.
+    pub const LINK_ATTRIBUTES: u32 = 4;
+}
+
+/// The value of an attribute.
+#[derive(Clone, Copy, Debug)]
+pub enum Value<'a> {
+    /// Present, but without a value.
+    Empty,
+    /// Text.
+    Str(&'a str),
+    /// Boolean.
+    Bool(bool),
+    /// Integer.
+    Int(i64),
+    /// Floating point.
+    Double(f64),
+    /// Bytes.
+    Bytes(&'a [u8]),
+    /// A list of values.
+    Array(Values<'a>),
+    /// A list of keys and values.
+    Map(Attributes<'a>),
+}
+
+impl<'a> Value<'a> {
+    /// Decodes an OTLP `AnyValue` message.
+    #[inline]
+    pub fn decode(message: &'a [u8]) -> Value<'a> {
+        let mut value = Value::Empty;
+        let mut fields = Fields::new(message);
+        while let Ok(Some((number, field))) = fields.next_field() {
+            value = match (number, field) {
+                (1, Field::Bytes(text)) => Value::Str(text_of(text)),
+                (2, Field::Varint(flag)) => Value::Bool(flag != 0),
+                (3, Field::Varint(int)) => Value::Int(int as i64),
+                (4, Field::Fixed64(bits)) => Value::Double(f64::from_bits(bits)),
+                (5, Field::Bytes(list)) => Value::Array(Values { fields: Fields::new(list) }),
+                (6, Field::Bytes(list)) => Value::Map(Attributes::of_message(list, 1)),
+                (7, Field::Bytes(bytes)) => Value::Bytes(bytes),
+                _ => value,
+            };
+        }
+        value
+    }
+
+    /// The text, if it is text.
+    pub const fn as_str(&self) -> Option<&'a str> {
+        match self {
+            Value::Str(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer, also when it was sent as text or as a whole double.
+    pub fn as_int(&self) -> Option<i64> {
+        match self {
+            Value::Int(int) => Some(*int),
+            Value::Str(text) => text.parse().ok(),
+            Value::Double(double) if double.fract() == 0.0 && double.abs() < 9e15 => Some(*double as i64),
+            _ => None,
+        }
+    }
+}
+
+/// Values compare by what they show: bitwise for doubles, element by element for lists.
+impl PartialEq for Value<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Empty, Value::Empty) => true,
+            (Value::Str(a), Value::Str(b)) => a == b,
+            (Value::Bool(a), Value::Bool(b)) => a == b,
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Double(a), Value::Double(b)) => a.to_bits() == b.to_bits(),
+            (Value::Bytes(a), Value::Bytes(b)) => a == b,
+            (Value::Array(a), Value::Array(b)) => (*a).eq(*b),
+            (Value::Map(a), Value::Map(b)) => (*a).eq(*b),
+            _ => false,
+        }
+    }
+}
+
+/// Text as it is; numbers plainly; lists and maps like JSON. Nesting was bounded by ingest.
+impl fmt::Display for Value<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Empty => Ok(()),
+            Value::Str(text) => f.write_str(text),
+            Value::Bool(flag) => write!(f, "{flag}"),
+            Value::Int(int) => write!(f, "{int}"),
+            Value::Double(double) => write!(f, "{double}"),
+            Value::Bytes(bytes) => {
+                f.write_str("0x")?;
+                bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+            }
+            Value::Array(values) => {
+                f.write_str("[")?;
+                for (index, value) in values.enumerate() {
+                    if index > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write!(f, "{value}")?;
+                }
+                f.write_str("]")
+            }
+            Value::Map(attributes) => {
+                f.write_str("{")?;
+                for (index, (key, value)) in attributes.enumerate() {
+                    if index > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write!(f, "{key}: {value}")?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+/// Iterates the elements of an array value.
+#[derive(Clone, Copy, Debug)]
+pub struct Values<'a> {
+    fields: Fields<'a>,
+}
+
+impl<'a> Iterator for Values<'a> {
+    type Item = Value<'a>;
+
+    fn next(&mut self) -> Option<Value<'a>> {
+        messages(&mut self.fields, 1).map(Value::decode)
+    }
+}
+
+/// Iterates keys and values in the order in which they were sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    fields: Fields<'a>,
+    number: u32,
+}
+
+impl<'a> Attributes<'a> {
+    /// The attributes that stand as field `number` of `message`.
+    pub const fn of_message(message: &'a [u8], number: u32) -> Self {
+        Attributes { fields: Fields::new(message), number }
+    }
+
+    /// The last value of a key (senders must not repeat keys; if they do, the last one wins).
+    pub fn find(self, key: &str) -> Option<Value<'a>> {
+        self.filter(|(name, _)| *name == key).last().map(|(_, value)| value)
+    }
+}
+
+impl<'a> Iterator for Attributes<'a> {
+    type Item = (&'a str, Value<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        let message = messages(&mut self.fields, self.number)?;
+        let (mut key, mut value) = ("", Value::Empty);
+        let mut fields = Fields::new(message);
+        while let Ok(Some((number, field))) = fields.next_field() {
+            match (number, field) {
+                (1, Field::Bytes(text)) => key = text_of(text),
+                (2, Field::Bytes(any)) => value = Value::decode(any),
+                _ => {}
+            }
+        }
+        Some((key, value))
+    }
+}
+
+/// A timed event of a span.
+#[derive(Clone, Copy, Debug)]
+pub struct Event<'a> {
+    /// When, nanoseconds since 1970.
+    pub time_ns: u64,
+    /// Its name.
+    pub name: &'a str,
+    /// Its attributes.
+    pub attributes: Attributes<'a>,
+}
+
+/// A reference to another span, of this or another trace.
+#[derive(Clone, Copy, Debug)]
+pub struct Link<'a> {
+    /// The trace linked to; `None` when the sender wrote an invalid id.
+    pub trace_id: Option<TraceId>,
+    /// The span linked to; `None` when the sender wrote an invalid id.
+    pub span_id: Option<SpanId>,
+    /// Its attributes.
+    pub attributes: Attributes<'a>,
+}
+
+/// The events of a packed span.
+pub fn events(body: &[u8]) -> impl Iterator<Item = Event<'_>> {
+    let mut fields = Fields::new(body);
+    std::iter::from_fn(move || messages(&mut fields, field::SPAN_EVENTS)).map(|message| {
+        let mut event =
+            Event { time_ns: 0, name: "", attributes: Attributes::of_message(message, field::EVENT_ATTRIBUTES) };
+        let mut fields = Fields::new(message);
+        while let Ok(Some((number, value))) = fields.next_field() {
+            match (number, value) {
+                (1, Field::Fixed64(time)) => event.time_ns = time,
+                (2, Field::Bytes(name)) => event.name = text_of(name),
+                _ => {}
+            }
+        }
+        event
+    })
+}
+
+/// The links of a packed span.
+pub fn links(body: &[u8]) -> impl Iterator<Item = Link<'_>> {
+    let mut fields = Fields::new(body);
+    std::iter::from_fn(move || messages(&mut fields, field::SPAN_LINKS)).map(|message| {
+        let mut link =
+            Link { trace_id: None, span_id: None, attributes: Attributes::of_message(message, field::LINK_ATTRIBUTES) };
+        let mut fields = Fields::new(message);
+        while let Ok(Some((number, value))) = fields.next_field() {
+            match (number, value) {
+                (1, Field::Bytes(id)) => link.trace_id = TraceId::from_bytes(id),
+                (2, Field::Bytes(id)) => link.span_id = SpanId::from_bytes(id),
+                _ => {}
+            }
+        }
+        link
+    })
+}
+
+/// The status message of a packed span; empty without one.
+pub fn status_message(body: &[u8]) -> &str {
+    let mut fields = Fields::new(body);
+    let mut text = "";
+    while let Some(status) = messages(&mut fields, field::SPAN_STATUS) {
+        let mut inner = Fields::new(status);
+        while let Some(message) = messages(&mut inner, 2) {
+            text = text_of(message);
+        }
+    }
+    text
+}
+
+/// The W3C trace state of a packed span; empty without one.
+pub fn trace_state(body: &[u8]) -> &str {
+    messages(&mut Fields::new(body), field::SPAN_TRACE_STATE).map_or("", text_of)
+}
+
+#[inline]
+fn messages<'a>(fields: &mut Fields<'a>, wanted: u32) -> Option<&'a [u8]> {
+    while let Ok(Some((number, field))) = fields.next_field() {
+        if let Field::Bytes(bytes) = field
+            && number == wanted
+        {
+            return Some(bytes);
+        }
+    }
+    None
+}
+
+#[inline]
+fn text_of(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+/// The head of a span as it is packed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SpanHead<'a> {
+    /// Trace id.
+    pub trace_id: TraceId,
+    /// Span id.
+    pub id: SpanId,
+    /// Parent span id, [`SpanId::NONE`] for a root.
+    pub parent_id: SpanId,
+    /// W3C trace state, empty for none.
+    pub trace_state: &'a str,
+    /// Name.
+    pub name: &'a str,
+    /// Kind.
+    pub kind: Kind,
+    /// Start, nanoseconds since 1970.
+    pub start_ns: u64,
+    /// End, nanoseconds since 1970.
+    pub end_ns: u64,
+    /// Status.
+    pub status: Status,
+    /// Status message, empty for none.
+    pub status_message: &'a str,
+    /// OTLP span flags.
+    pub flags: u32,
+}
+
+/// Writes packed spans, resources and scopes: for readers of formats that are not protobuf, and for generate.
+#[derive(Debug, Default)]
+pub struct Packer {
+    writer: Writer,
+}
+
+impl Packer {
+    /// An empty packer.
+    pub const fn new() -> Self {
+        Packer { writer: Writer::new() }
+    }
+
+    /// Bytes written so far: the offset at which the next message begins.
+    pub fn len(&self) -> usize {
+        self.writer.len()
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.writer.is_empty()
+    }
+
+    /// What was written.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.writer.into_bytes()
+    }
+
+    /// The wire writer below, for what has no method here.
+    pub fn writer(&mut self) -> &mut Writer {
+        &mut self.writer
+    }
+
+    /// The fields of a span but its attributes, events and links, which follow.
+    pub fn span_head(&mut self, head: &SpanHead<'_>) {
+        let w = &mut self.writer;
+        w.bytes_field(field::SPAN_TRACE_ID, &head.trace_id.0.to_be_bytes());
+        w.bytes_field(field::SPAN_ID, &head.id.0.to_be_bytes());
+        if !head.trace_state.is_empty() {
+            w.bytes_field(field::SPAN_TRACE_STATE, head.trace_state.as_bytes());
+        }
+        if !head.parent_id.is_none() {
+            w.bytes_field(field::SPAN_PARENT_ID, &head.parent_id.0.to_be_bytes());
+        }
+        w.bytes_field(field::SPAN_NAME, head.name.as_bytes());
+        w.varint(field::SPAN_KIND, head.kind as u64);
+        w.fixed64(field::SPAN_START, head.start_ns);
+        w.fixed64(field::SPAN_END, head.end_ns);
+        if head.status != Status::Unset || !head.status_message.is_empty() {
+            let open = w.begin(field::SPAN_STATUS);
+            if !head.status_message.is_empty() {
+                w.bytes_field(2, head.status_message.as_bytes());
+            }
+            if head.status != Status::Unset {
+                w.varint(3, head.status as u64);
+            }
+            w.end(open);
+        }
+        if head.flags != 0 {
+            w.fixed32(field::SPAN_FLAGS, head.flags);
+        }
+    }
+
+    /// One attribute as field `number` of the message being written.
+    pub fn attribute(&mut self, number: u32, key: &str, value: &Value<'_>) {
+        let open = self.begin_attribute(number, key);
+        self.value(value);
+        self.end_attribute(open);
+    }
+
+    /// Begins an attribute whose value is written by [`Packer::value`] or by hand.
+    pub fn begin_attribute(&mut self, number: u32, key: &str) -> (Open, Open) {
+        let outer = self.writer.begin(number);
+        self.writer.bytes_field(1, key.as_bytes());
+        (outer, self.writer.begin(2))
+    }
+
+    /// Ends an attribute.
+    pub fn end_attribute(&mut self, open: (Open, Open)) {
+        self.writer.end(open.1);
+        self.writer.end(open.0);
+    }
+
+    /// The inside of an `AnyValue` message. Recurses as deep as the value is nested, which its reader bounded.
+    pub fn value(&mut self, value: &Value<'_>) {
+        let w = &mut self.writer;
+        match value {
+            Value::Empty => {}
+            Value::Str(text) => w.bytes_field(1, text.as_bytes()),
+            Value::Bool(flag) => w.varint(2, u64::from(*flag)),
+            Value::Int(int) => w.varint(3, *int as u64),
+            Value::Double(double) => w.fixed64(4, double.to_bits()),
+            Value::Bytes(bytes) => w.bytes_field(7, bytes),
+            Value::Array(values) => {
+                let open = w.begin(5);
+                for element in *values {
+                    let inner = self.writer.begin(1);
+                    self.value(&element);
+                    self.writer.end(inner);
+                }
+                self.writer.end(open);
+            }
+            Value::Map(attributes) => {
+                let open = w.begin(6);
+                for (key, element) in *attributes {
+                    self.attribute(1, key, &element);
+                }
+                self.writer.end(open);
+            }
+        }
+    }
+
+    /// Begins an event of the span being written; its attributes follow as field [`field::EVENT_ATTRIBUTES`].
+    pub fn begin_event(&mut self, time_ns: u64, name: &str) -> Open {
+        let open = self.writer.begin(field::SPAN_EVENTS);
+        self.writer.fixed64(1, time_ns);
+        self.writer.bytes_field(2, name.as_bytes());
+        open
+    }
+
+    /// Begins a link of the span being written; its attributes follow as field [`field::LINK_ATTRIBUTES`].
+    pub fn begin_link(&mut self, trace_id: TraceId, span_id: SpanId) -> Open {
+        let open = self.writer.begin(field::SPAN_LINKS);
+        self.writer.bytes_field(1, &trace_id.0.to_be_bytes());
+        self.writer.bytes_field(2, &span_id.0.to_be_bytes());
+        open
+    }
+
+    /// Ends an event or a link.
+    pub fn end(&mut self, open: Open) {
+        self.writer.end(open);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_span_reads_back_what_was_packed() {
+        let mut packer = Packer::new();
+        packer.span_head(&SpanHead {
+            trace_id: TraceId(1),
+            id: SpanId(2),
+            name: "n",
+            status: Status::Error,
+            status_message: "boom",
+            trace_state: "ot=th:8",
+            ..SpanHead::default()
+        });
+        packer.attribute(field::SPAN_ATTRIBUTES, "a", &Value::Int(-1));
+        packer.attribute(field::SPAN_ATTRIBUTES, "b", &Value::Double(0.5));
+        let event = packer.begin_event(7, "exception");
+        packer.attribute(field::EVENT_ATTRIBUTES, "exception.type", &Value::Str("Timeout"));
+        packer.end(event);
+        let link = packer.begin_link(TraceId(1), SpanId(9));
+        packer.end(link);
+        let body = packer.into_bytes();
+
+        let attributes = Attributes::of_message(&body, field::SPAN_ATTRIBUTES);
+        let all: Vec<_> = attributes.collect();
+        assert_eq!(all, [("a", Value::Int(-1)), ("b", Value::Double(0.5))]);
+        let event =
+            events(&body).next().map(|event| (event.time_ns, event.name, event.attributes.find("exception.type")));
+        assert_eq!(event, Some((7, "exception", Some(Value::Str("Timeout")))));
+        let link = links(&body).next().map(|link| (link.trace_id, link.span_id));
+        assert_eq!(link, Some((Some(TraceId(1)), Some(SpanId(9)))));
+        assert_eq!((status_message(&body), trace_state(&body)), ("boom", "ot=th:8"));
+    }
+}
