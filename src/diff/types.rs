@@ -42,6 +42,35 @@ pub struct Diff {
     pub omitted: Omitted,
     /// The merged tree in pre-order: every node of both sides once. Always computed; reports show it on request.
     pub tree: Vec<TreeNode>,
+    /// Which service calls which, on both sides.
+    pub services: ServiceGraph,
+}
+
+/// Services and the calls between them, both sides in one graph. Nodes and edges are sorted by service names.
+pub type ServiceGraph = petgraph::graph::DiGraph<ServiceNode, ServiceEdge>;
+
+/// A service of the service graph.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceNode {
+    /// The service.
+    pub service: String,
+    /// Its spans on each side.
+    pub spans: Pair<u64>,
+    /// Its failed spans on each side.
+    pub errors: Pair<u64>,
+    /// Its self time on each side, nanoseconds.
+    pub self_ns: Pair<u64>,
+}
+
+/// Calls or links from one service to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceEdge {
+    /// Parent-child relations that cross from the one to the other, on each side.
+    pub calls: Pair<u64>,
+    /// Span links from the one to the other, on each side.
+    pub links: Pair<u64>,
+    /// Failed calls on each side.
+    pub errors: Pair<u64>,
 }
 
 /// What one side was made of.

@@ -1,5 +1,7 @@
 //! Floor 2: bytes become traces.
 
 pub mod batch;
+pub mod context;
 
 pub use batch::{Batch, Sink};
+pub use context::{Context, Format, InputFormat, ReadError, ReadReport};

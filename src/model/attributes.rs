@@ -175,6 +175,7 @@ pub struct Values<'a> {
     fields: Fields<'a>,
 }
 
+#[allow(clippy::copy_iterator, reason = "see Attributes")]
 impl<'a> Iterator for Values<'a> {
     type Item = Value<'a>;
 
@@ -202,6 +203,7 @@ impl<'a> Attributes<'a> {
     }
 }
 
+#[allow(clippy::copy_iterator, reason = "two words that are handed around a lot and iterated from the start each time")]
 impl<'a> Iterator for Attributes<'a> {
     type Item = (&'a str, Value<'a>);
 

@@ -45,7 +45,7 @@ pub enum Warning {
     HighCardinalityName,
     /// Metrics, logs or profiles among the traces.
     NonTraceSignal,
-    /// A body with snake_case keys.
+    /// A body with `snake_case` keys.
     SnakeCaseBody,
     /// The sender says that it dropped attributes, events or links.
     DroppedBySender,
