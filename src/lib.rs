@@ -4,6 +4,7 @@
     allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests stop at the first surprise")
 )]
 
+pub mod align;
 pub mod diff;
 pub mod ingest;
 pub mod model;
