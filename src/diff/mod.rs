@@ -1,7 +1,33 @@
 //! Floor 3: an alignment becomes a [`Diff`]: findings, attribution, suspects.
+//!
+//! May use: model, align, stats, petgraph. Never: serde, report.
+//! Invariant: a [`Diff`] is complete: no reader computes anything.
+//!
+//! [`pair::compare`] runs the steps in order. Each looks at one thing and adds [`draft`]s: [`structure`] what came,
+//! went, moved; [`errors`]; [`timing`] self and edge times against the jitter of the pair; [`shape`] siblings that
+//! overlapped; [`links`]; [`attributes`]. [`attribution`] splits the entry point's change among them exactly, and
+//! [`finish`] ranks them and fills in their numbers.
 
+mod attributes;
+mod attribution;
+mod because;
+mod draft;
+mod errors;
+mod finish;
+mod links;
+mod merged_tree;
+mod notes;
 pub mod options;
+pub mod pair;
+pub mod paths;
+pub mod services;
+mod shape;
+mod structure;
+mod suspects;
+pub mod times;
+mod timing;
 pub mod types;
+mod work;
 
 pub use options::DiffOptions;
 pub use types::*;

@@ -13,6 +13,8 @@ pub struct DiffOptions {
     pub drift_ratio: f64,
     /// Findings to keep; the rest is counted as omitted.
     pub max_findings: usize,
+    /// Whether to build the merged tree, which costs as much memory as the spans.
+    pub tree: bool,
 }
 
 impl Default for DiffOptions {

@@ -12,6 +12,7 @@ pub mod pair;
 pub mod span;
 pub mod symbol;
 pub mod trace;
+pub mod units;
 pub mod warning;
 pub mod wire;
 

@@ -1,0 +1,44 @@
+//! From the symptom to the cause, one line a level.
+
+use super::draft::Draft;
+use super::work::Work;
+use crate::model::{Side, units};
+
+/// Lines between the first and the last; longer chains lose their middle.
+const LEVELS: usize = 6;
+
+/// The chain for one draft: every matched ancestor that takes noticeably more or less time, then the finding itself.
+pub(super) fn chain(work: &Work<'_>, draft: &Draft) -> Vec<String> {
+    let example = draft.example.after.map(|node| (Side::After, node)).or(draft.example.before.map(|node| (Side::Before, node)));
+    let Some((side, node)) = example else { return Vec::new() };
+    let mut lines: Vec<String> = Vec::new();
+    let mut at = work.node(side, node).parent;
+    while at != 0 && at != u32::MAX {
+        lines.extend(line(work, side, at));
+        at = work.node(side, at).parent;
+    }
+    lines.reverse();
+    if lines.len() > LEVELS {
+        let skipped = lines.len() - LEVELS;
+        lines.splice(LEVELS / 2..LEVELS / 2 + skipped, [format!("… {skipped} levels …")]);
+    }
+    if !lines.is_empty() {
+        lines.push(format!("{}: {}", work.label(side, node), draft.title));
+    }
+    lines
+}
+
+/// What a matched ancestor says: `frontend: GET /dispatch takes 150 ms less`; nothing when its change is too small.
+fn line(work: &Work<'_>, side: Side, node: u32) -> Option<String> {
+    if !work.is_matched(side, node) {
+        return None;
+    }
+    let partner = work.alignment.partner(side, node);
+    let (before, after) = if side == Side::Before { (node, partner) } else { (partner, node) };
+    let delta = work.node(Side::After, after).duration_ns as i64 - work.node(Side::Before, before).duration_ns as i64;
+    if delta.unsigned_abs() <= work.options.min_time_ns {
+        return None;
+    }
+    let more = if delta > 0 { "more" } else { "less" };
+    Some(format!("{} takes {} {more}", work.label(Side::After, after), units::duration(delta.unsigned_abs())))
+}

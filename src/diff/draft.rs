@@ -1,0 +1,82 @@
+//! Findings while they are being put together, and which finding each span's time belongs to.
+
+use super::paths::PathId;
+use super::types::{AttributeChange, Confidence, EventChange, FindingKind, MatchInfo};
+use crate::model::{Pair, Side};
+
+/// No finding.
+pub(super) const NOBODY: u32 = u32::MAX;
+
+/// A finding before its numbers are filled in.
+pub(super) struct Draft {
+    pub kind: FindingKind,
+    /// The side on which `path` counts.
+    pub side: Side,
+    pub path: PathId,
+    pub from_path: Option<PathId>,
+    /// All spans at this place.
+    pub nodes: Pair<Vec<u32>>,
+    /// Spans that make up the finding with those below, for what only one side has.
+    pub subtree: Option<u64>,
+    pub title: String,
+    pub evidence: Vec<String>,
+    pub confidence: Confidence,
+    pub matched: MatchInfo,
+    pub attributes: Vec<AttributeChange>,
+    pub events: Vec<EventChange>,
+    /// The example spans to show.
+    pub example: Pair<Option<u32>>,
+}
+
+impl Draft {
+    pub fn new(kind: FindingKind, side: Side, path: PathId, nodes: Pair<Vec<u32>>) -> Draft {
+        let example = Pair::new(nodes.before.first().copied(), nodes.after.first().copied());
+        Draft {
+            kind,
+            side,
+            path,
+            from_path: None,
+            nodes,
+            subtree: None,
+            title: String::new(),
+            evidence: Vec::new(),
+            confidence: Confidence::Certain,
+            matched: MatchInfo { score: 1.0, reason: "operation" },
+            attributes: Vec::new(),
+            events: Vec::new(),
+            example,
+        }
+    }
+}
+
+/// All drafts of a diff with the owner of every node's time.
+pub(super) struct Drafts {
+    pub list: Vec<Draft>,
+    /// Index of the draft that a node's critical-path time is charged to, by node.
+    owner: Pair<Vec<u32>>,
+}
+
+impl Drafts {
+    pub fn new(nodes: Pair<usize>) -> Drafts {
+        Drafts { list: Vec::new(), owner: nodes.map(|count| vec![NOBODY; count]) }
+    }
+
+    /// Adds a draft; returns its number.
+    pub fn push(&mut self, draft: Draft) -> u32 {
+        self.list.push(draft);
+        self.list.len() as u32 - 1
+    }
+
+    pub fn owner(&self, side: Side, node: u32) -> u32 {
+        self.owner.get(side).get(node as usize).copied().unwrap_or(NOBODY)
+    }
+
+    /// Charges a node's time to a draft, unless somebody owns it already.
+    pub fn own(&mut self, side: Side, node: u32, draft: u32) {
+        if let Some(slot) = self.owner.get_mut(side).get_mut(node as usize)
+            && *slot == NOBODY
+        {
+            *slot = draft;
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Drafts become findings: numbers, rank, the chain of reasons, identity from run to run.
+
+use super::attribution::Attribution;
+use super::draft::Draft;
+use super::types::{Finding, FindingKind, Quantiles};
+use super::work::Work;
+use super::{attributes, because};
+use crate::align::hash::mix;
+use crate::model::{Operation, Pair, Side, SpanMarks};
+
+/// Fills in a draft's numbers. `contribution_ns` is its share of the critical path's change.
+pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> Finding {
+    let path = work.paths.operations(draft.path, work.operations());
+    let from_path = draft.from_path.map(|path| work.paths.operations(path, work.operations()));
+    let both = |f: &dyn Fn(Side, &[u32]) -> Option<i64>| Pair::new(f(Side::Before, &draft.nodes.before), f(Side::After, &draft.nodes.after));
+    let sum = |of: &dyn Fn(Side, u32) -> Option<u64>, side: Side, nodes: &[u32]| -> Option<i64> {
+        let known: Vec<u64> = nodes.iter().filter_map(|&node| of(side, node)).collect();
+        (!known.is_empty()).then(|| known.iter().sum::<u64>() as i64)
+    };
+    let count = draft.nodes.as_ref().map(|nodes| nodes.len() as u64);
+    let on_path = |side: Side| draft.nodes.get(side).iter().any(|&node| work.critical_ns(side, node) > 0);
+    let mut evidence = draft.evidence.clone();
+    let on_critical_path = Pair::new(on_path(Side::Before), on_path(Side::After));
+    let about_time = matches!(draft.kind, FindingKind::Slower | FindingKind::Faster | FindingKind::Added | FindingKind::CallsUp);
+    if about_time && contribution_ns == 0 && !on_critical_path.before && !on_critical_path.after {
+        evidence.push("off the critical path on both sides: does not make the request faster or slower".to_owned());
+    }
+    let delta = work.root_ns(Side::Before).zip(work.root_ns(Side::After)).map(|(b, a)| a as i64 - b as i64);
+    let mut attributes = draft.attributes.clone();
+    if attributes.is_empty() {
+        attributes = attributes::of_draft(work, draft);
+    }
+    Finding {
+        fingerprint: fingerprint(draft.kind, &path, from_path.as_deref()),
+        kind: draft.kind,
+        because: because::chain(work, draft),
+        path,
+        from_path,
+        spans: count,
+        subtree: draft.subtree,
+        calls_per_trace: count.map(|count| count as f64),
+        duration_ns: Pair::new(quantiles(work, Side::Before, draft), quantiles(work, Side::After, draft)),
+        self_time_ns: both(&|side, nodes| sum(&|side, node| Some(work.self_ns(side, node)), side, nodes)),
+        edge_time_ns: both(&|side, nodes| sum(&|side, node| work.edge_ns(side, node), side, nodes)),
+        error_rate: Pair::new(error_rate(work, Side::Before, draft), error_rate(work, Side::After, draft)),
+        title: draft.title.clone(),
+        evidence,
+        contribution_ns,
+        // A share of a change that is within a millisecond of nothing says nothing.
+        share: delta.filter(|delta| delta.unsigned_abs() >= work.options.min_time_ns).map(|delta| contribution_ns as f64 / delta as f64),
+        on_critical_path,
+        confidence: draft.confidence,
+        matched: draft.matched,
+        attributes,
+        events: draft.events.clone(),
+        exemplars: Pair::new(example(work, Side::Before, draft), example(work, Side::After, draft)),
+    }
+}
+
+fn example(work: &Work<'_>, side: Side, draft: &Draft) -> Option<(crate::model::TraceId, crate::model::SpanId)> {
+    let span = work.span(side, (*draft.example.get(side))?)?;
+    Some((span.trace_id, span.id))
+}
+
+fn error_rate(work: &Work<'_>, side: Side, draft: &Draft) -> Option<f64> {
+    let nodes = draft.nodes.get(side);
+    let failed = nodes.iter().filter(|&&node| work.node(side, node).failed).count();
+    (!nodes.is_empty()).then(|| failed as f64 / nodes.len() as f64)
+}
+
+fn quantiles(work: &Work<'_>, side: Side, draft: &Draft) -> Option<Quantiles> {
+    let mut durations: Vec<u64> = draft.nodes.get(side).iter().map(|&node| work.node(side, node).duration_ns).collect();
+    durations.sort_unstable();
+    of_durations(&durations)
+}
+
+/// Mean and quantiles (nearest rank) of sorted durations; p99 only from a hundred on.
+pub(super) fn of_durations(sorted: &[u64]) -> Option<Quantiles> {
+    let count = sorted.len();
+    let at = |percent: usize| sorted.get((count * percent).div_ceil(100).clamp(1, count.max(1)) - 1).copied();
+    let sum: u128 = sorted.iter().map(|&ns| u128::from(ns)).sum();
+    Some(Quantiles {
+        mean: i64::try_from(sum.checked_div(count as u128)?).ok()?,
+        p50: at(50)? as i64,
+        p95: at(95)? as i64,
+        p99: if count >= 100 { at(99).map(|ns| ns as i64) } else { None },
+    })
+}
+
+/// Kind and paths as 64 bits of hex: the same finding has the same fingerprint in every run and version.
+fn fingerprint(kind: FindingKind, path: &[Operation], from: Option<&[Operation]>) -> String {
+    let mut state = 0u64;
+    let mut eat = |text: &str| {
+        for byte in text.bytes().chain([0]) {
+            state = mix(state.wrapping_mul(257) ^ u64::from(byte));
+        }
+    };
+    eat(kind.name());
+    for operation in path.iter().chain(from.unwrap_or_default()) {
+        eat(&operation.service);
+        eat(operation.kind.name());
+        eat(&operation.name);
+    }
+    format!("{state:016x}")
+}
+
+/// What decides the order: errors and structure are certain and come before jitter-sized time, but nothing comes
+/// before a change that makes up most of the request.
+fn weight(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> f64 {
+    let longest = work.root_ns(Side::Before).max(work.root_ns(Side::After)).unwrap_or(1).max(1);
+    let share = contribution_ns.unsigned_abs() as f64 / longest as f64;
+    let certain = match draft.kind {
+        FindingKind::Failing | FindingKind::Recovered => 0.5,
+        FindingKind::Added
+        | FindingKind::Removed
+        | FindingKind::CallsUp
+        | FindingKind::CallsDown
+        | FindingKind::LayerAdded
+        | FindingKind::LayerRemoved
+        | FindingKind::Serialized
+        | FindingKind::Parallelized => 0.25,
+        FindingKind::Moved | FindingKind::Split | FindingKind::Merged => 0.2,
+        FindingKind::Renamed => 0.15,
+        FindingKind::LinkAdded | FindingKind::LinkRemoved | FindingKind::Drift => 0.1,
+        FindingKind::Slower | FindingKind::Faster => 0.0,
+        FindingKind::Attributes => -0.1,
+    };
+    certain + share
+}
+
+/// The drafts' numbers, most important first; equal ones by their texts, so that no table order shows.
+pub(super) fn ranked(work: &Work<'_>, drafts: &[Draft], attribution: &Attribution) -> Vec<usize> {
+    let mut order: Vec<(f64, String, usize)> = drafts
+        .iter()
+        .enumerate()
+        .map(|(number, draft)| {
+            let contribution = attribution.by_draft.get(number).copied().unwrap_or(0);
+            let path = work.paths.operations(draft.path, work.operations());
+            let text: Vec<String> = path.iter().map(|operation| format!("{operation} {}", operation.kind.name())).collect();
+            (weight(work, draft, contribution), text.join("\0"), number)
+        })
+        .collect();
+    order.sort_by(|x, y| y.0.total_cmp(&x.0).then_with(|| x.1.cmp(&y.1)).then(x.2.cmp(&y.2)));
+    order.into_iter().map(|(_, _, number)| number).collect()
+}
+
+/// Whether a span of a draft had its time corrected.
+pub(super) fn is_clipped(work: &Work<'_>, draft: &Draft) -> bool {
+    let clipped = |side: Side, node: u32| work.span(side, node).is_some_and(|span| span.marks.has(SpanMarks::CLIPPED));
+    draft.nodes.before.iter().any(|&node| clipped(Side::Before, node)) || draft.nodes.after.iter().any(|&node| clipped(Side::After, node))
+}

@@ -1,0 +1,157 @@
+//! The merged tree: the after side with what only the before side had put in as ghosts.
+
+use super::draft::{Draft, Drafts};
+use super::types::{FindingKind, Mark, MatchInfo, NodeSide, TreeNode};
+use super::work::Work;
+use crate::align::{ROOT, UNMATCHED};
+use crate::model::{OperationId, Pair, Side};
+
+/// Every node of both sides once, in pre-order. `rank` gives for each draft its place among the findings.
+pub(super) fn build(work: &Work<'_>, drafts: &Drafts, rank: &[Option<usize>]) -> Vec<TreeNode> {
+    let findings = Pair::new(
+        most_important(work, &drafts.list, rank, Side::Before),
+        most_important(work, &drafts.list, rank, Side::After),
+    );
+    let ghosts = ghosts(work);
+    let mut rows = Vec::with_capacity(work.trees.after.len() + ghosts.iter().map(Vec::len).sum::<usize>());
+    let mut stack: Vec<(Side, u32, u32)> = Vec::new();
+    push_children(work, &ghosts, Side::After, ROOT, 0, &mut stack);
+    while let Some((side, node, depth)) = stack.pop() {
+        rows.push(row(work, drafts, &findings, rank, side, node, depth));
+        push_children(work, &ghosts, side, node, depth + 1, &mut stack);
+    }
+    rows
+}
+
+/// Unmatched before nodes by the merged node they hang under: an after node, or another ghost.
+fn ghosts(work: &Work<'_>) -> Vec<Vec<u32>> {
+    let after = work.trees.after.len();
+    let mut ghosts = vec![Vec::new(); after + work.trees.before.len()];
+    for node in 1..work.trees.before.len() as u32 {
+        if work.is_matched(Side::Before, node) {
+            continue;
+        }
+        let parent = work.node(Side::Before, node).parent;
+        let partner = work.alignment.partner(Side::Before, parent);
+        let slot = if partner == UNMATCHED { after + parent as usize } else { partner as usize };
+        if let Some(list) = ghosts.get_mut(slot) {
+            list.push(node);
+        }
+    }
+    ghosts
+}
+
+/// Pushes a merged node's children so that the first of them is popped first, ordered by start.
+fn push_children(work: &Work<'_>, ghosts: &[Vec<u32>], side: Side, node: u32, depth: u32, stack: &mut Vec<(Side, u32, u32)>) {
+    let slot = if side == Side::After { node as usize } else { work.trees.after.len() + node as usize };
+    let mut children: Vec<(Side, u32)> =
+        ghosts.get(slot).into_iter().flatten().map(|&ghost| (Side::Before, ghost)).collect();
+    if side == Side::After {
+        children.extend(work.trees.after.children(node).map(|child| (Side::After, child)));
+    }
+    children.sort_by_key(|&(side, child)| (work.node(side, child).start_ns, side, child));
+    stack.extend(children.into_iter().rev().map(|(side, child)| (side, child, depth)));
+}
+
+/// The most important draft that stands at each node, by node.
+fn most_important(work: &Work<'_>, drafts: &[Draft], rank: &[Option<usize>], side: Side) -> Vec<u32> {
+    let mut best: Vec<u32> = vec![u32::MAX; work.trees.get(side).len()];
+    for (number, draft) in drafts.iter().enumerate() {
+        let Some(place) = rank.get(number).copied().flatten() else { continue };
+        let one_sided = matches!(draft.kind, FindingKind::CallsUp | FindingKind::CallsDown);
+        for &node in draft.nodes.get(side) {
+            // Of a repeated call only the surplus carries the finding's mark.
+            if one_sided && work.is_matched(side, node) {
+                continue;
+            }
+            if let Some(slot) = best.get_mut(node as usize) {
+                let known = drafts.get(*slot as usize).and_then(|_| rank.get(*slot as usize).copied().flatten());
+                if known.is_none_or(|known| place < known) {
+                    *slot = number as u32;
+                }
+            }
+        }
+    }
+    best
+}
+
+fn row(
+    work: &Work<'_>,
+    drafts: &Drafts,
+    findings: &Pair<Vec<u32>>,
+    rank: &[Option<usize>],
+    side: Side,
+    node: u32,
+    depth: u32,
+) -> TreeNode {
+    let partner = work.alignment.partner(side, node);
+    let place = |side: Side, node: u32| findings.get(side).get(node as usize).copied().unwrap_or(u32::MAX);
+    let mut draft = place(side, node);
+    if draft == u32::MAX && partner != UNMATCHED {
+        draft = place(side.other(), partner);
+    }
+    let found = drafts.list.get(draft as usize);
+    let sides = match side {
+        Side::After => Pair::new((partner != UNMATCHED).then(|| numbers(work, Side::Before, partner)), Some(numbers(work, side, node))),
+        Side::Before => Pair::new(Some(numbers(work, side, node)), None),
+    };
+    let operation = work.node(side, node).operation;
+    let before = if partner == UNMATCHED { operation } else { work.node(side.other(), partner).operation };
+    let (mark, inherited) = mark(work, found.map(|draft| draft.kind), &sides);
+    let matched = work.alignment.reason(side, node);
+    TreeNode {
+        depth,
+        operation,
+        from: (before != operation).then_some(before).filter(|id| *id != OperationId::NONE),
+        mark,
+        sides,
+        inherited,
+        finding: rank.get(draft as usize).copied().flatten(),
+        matched: matched.map_or(MatchInfo { score: 0.0, reason: "none" }, |(reason, score)| MatchInfo { score, reason: reason.name() }),
+    }
+}
+
+fn numbers(work: &Work<'_>, side: Side, node: u32) -> NodeSide {
+    let span = work.span(side, node);
+    let tree_node = work.node(side, node);
+    NodeSide {
+        spans: 1,
+        start_ns: tree_node.start_ns as i64,
+        duration_ns: tree_node.duration_ns,
+        self_ns: work.self_ns(side, node),
+        critical_ns: work.critical_ns(side, node),
+        status: span.map(|span| span.status).unwrap_or_default(),
+        kind: span.map(|span| span.kind).unwrap_or_default(),
+        span_id: span.map(|span| span.id).unwrap_or_default(),
+    }
+}
+
+/// The mark of a row, and whether its change is only what its descendants did.
+fn mark(work: &Work<'_>, finding: Option<FindingKind>, sides: &Pair<Option<NodeSide>>) -> (Mark, bool) {
+    let (Some(before), Some(after)) = (sides.before, sides.after) else {
+        return (if sides.after.is_some() { Mark::Added } else { Mark::Removed }, false);
+    };
+    let delta = after.duration_ns as i64 - before.duration_ns as i64;
+    let moved = delta.unsigned_abs() > work.options.min_time_ns
+        && (after.duration_ns.max(1) as f64 / before.duration_ns.max(1) as f64).ln().abs() > work.options.min_ratio.ln();
+    let by_time = match (moved, delta > 0) {
+        (false, _) => Mark::Equal,
+        (true, true) => Mark::Worse,
+        (true, false) => Mark::Better,
+    };
+    match finding {
+        Some(FindingKind::Failing) => (Mark::Failing, false),
+        Some(FindingKind::Recovered) => (Mark::Recovered, false),
+        Some(FindingKind::Slower) => (Mark::Worse, false),
+        Some(FindingKind::Faster) => (Mark::Better, false),
+        Some(FindingKind::Renamed | FindingKind::Moved | FindingKind::Split | FindingKind::Merged) => (Mark::Similar, false),
+        Some(
+            FindingKind::Serialized
+            | FindingKind::Parallelized
+            | FindingKind::LinkAdded
+            | FindingKind::LinkRemoved
+            | FindingKind::Attributes,
+        ) => (Mark::Changed, false),
+        _ => (by_time, moved),
+    }
+}

@@ -1,0 +1,392 @@
+//! Findings of structure: added, removed, more or fewer calls, layers, moved, renamed, split and merged.
+
+use super::draft::{Draft, Drafts};
+use super::paths::PathId;
+use super::types::{FindingKind, MatchInfo};
+use super::work::Work;
+use crate::align::{MatchReason, ROOT};
+use crate::model::{Pair, Side, SpanMarks};
+use std::collections::{BTreeMap, BTreeSet};
+
+const SIDES: [Side; 2] = [Side::Before, Side::After];
+
+/// What an unmatched node is part of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Matched,
+    /// Matched spans go on below: something was put in between, or taken out.
+    Layer,
+    /// Nothing below it is matched in its place.
+    Plain,
+}
+
+/// Finds what only one side has, and what is the same work elsewhere or under another name.
+pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
+    let units = Pair::new(units(work, Side::Before), units(work, Side::After));
+    layers(work, drafts, &units);
+    calls(work, drafts, &units);
+    relocated(work, drafts);
+    services(work, drafts);
+    own_below(work, drafts, &units);
+}
+
+/// The unmatched nodes of one side: for each the top of the unit it belongs to.
+struct Units {
+    role: Vec<Role>,
+    /// Top of the unit, by node; the node itself for a top and for matched nodes.
+    top: Vec<u32>,
+}
+
+impl Units {
+    fn role(&self, node: u32) -> Role {
+        self.role.get(node as usize).copied().unwrap_or(Role::Matched)
+    }
+
+    fn top(&self, node: u32) -> u32 {
+        self.top.get(node as usize).copied().unwrap_or(node)
+    }
+
+    fn tops(&self, role: Role) -> impl Iterator<Item = u32> + '_ {
+        (1..self.top.len() as u32).filter(move |&node| self.role(node) == role && self.top(node) == node)
+    }
+}
+
+/// A stack of consecutive layers is one unit with all that came along with it; an unmatched subtree is one unit.
+fn units(work: &Work<'_>, side: Side) -> Units {
+    let tree = work.trees.get(side);
+    let mut role = vec![Role::Plain; tree.len()];
+    for node in (1..tree.len() as u32).rev() {
+        let matched = work.is_matched(side, node);
+        let own = role.get(node as usize).copied().unwrap_or(Role::Plain);
+        let passes = if matched {
+            !matches!(work.alignment.reason(side, node), Some((MatchReason::Moved, _)))
+        } else {
+            own == Role::Layer
+        };
+        if let Some(slot) = role.get_mut(node as usize)
+            && matched
+        {
+            *slot = Role::Matched;
+        }
+        if let Some(parent) = role.get_mut(tree.node(node).parent as usize)
+            && passes
+        {
+            *parent = Role::Layer;
+        }
+    }
+    if let Some(root) = role.first_mut() {
+        *root = Role::Matched;
+    }
+    let mut top: Vec<u32> = (0..tree.len() as u32).collect();
+    for node in 1..tree.len() {
+        let parent = tree.node(node as u32).parent as usize;
+        let inside = role.get(node) != Some(&Role::Matched) && role.get(parent).is_some_and(|role| *role != Role::Matched);
+        if let (true, Some(&parent_top)) = (inside, top.get(parent))
+            && let Some(slot) = top.get_mut(node)
+        {
+            *slot = parent_top;
+        }
+    }
+    Units { role, top }
+}
+
+/// Spans of a unit, its top included: everything unmatched below the top that belongs to it.
+fn unit_size(work: &Work<'_>, side: Side, units: &Units, top: u32) -> u64 {
+    let tree = work.trees.get(side);
+    (top..tree.node(top).subtree_end).filter(|&node| !work.is_matched(side, node) && units.top(node) == top).count() as u64
+}
+
+fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
+    for side in SIDES {
+        let units = units.get(side);
+        let mut by_path: BTreeMap<PathId, Vec<u32>> = BTreeMap::new();
+        for top in units.tops(Role::Layer) {
+            by_path.entry(work.path(side, top)).or_default().push(top);
+        }
+        let (kind, verb) = match side {
+            Side::Before => (FindingKind::LayerRemoved, "left"),
+            Side::After => (FindingKind::LayerAdded, "entered"),
+        };
+        for (path, tops) in by_path {
+            let Some(&first) = tops.first() else { continue };
+            let subtree: u64 = tops.iter().map(|&top| unit_size(work, side, units, top)).sum();
+            let mut draft = Draft::new(kind, side, path, one_sided(side, tops.clone()));
+            let tree = work.trees.get(side);
+            let below = (first..tree.node(first).subtree_end).find(|&node| work.is_matched(side, node));
+            let below = below.map_or_else(String::new, |node| format!(" above `{}`", work.label(side, node)));
+            let layer_spans = if subtree == 1 { "1 span".to_owned() } else { format!("{subtree} spans") };
+            draft.title = format!("a layer of {layer_spans} {verb} the path{below}; what lies below it is the same");
+            draft.subtree = Some(subtree);
+            draft.matched = MatchInfo { score: 1.0, reason: "layer" };
+            let number = drafts.push(draft);
+            for top in tops {
+                drafts.own(side, top, number);
+            }
+        }
+    }
+}
+
+fn one_sided(side: Side, nodes: Vec<u32>) -> Pair<Vec<u32>> {
+    match side {
+        Side::Before => Pair::new(nodes, Vec::new()),
+        Side::After => Pair::new(Vec::new(), nodes),
+    }
+}
+
+/// Unmatched subtrees: where the same call path has partners, the number of calls changed; else they came or went.
+fn calls(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
+    let homes = Pair::new(homes(work, Side::Before), homes(work, Side::After));
+    let mut surplus: BTreeMap<usize, Pair<Vec<u32>>> = BTreeMap::new();
+    let mut alone: BTreeMap<(Side, PathId), Vec<u32>> = BTreeMap::new();
+    for side in SIDES {
+        for top in units.get(side).tops(Role::Plain) {
+            let orphan = work.span(side, top).is_some_and(|span| span.marks.has(SpanMarks::ORPHAN));
+            match homes.get(side).get(&work.path(side, top)) {
+                Some(&class) => surplus.entry(class).or_default().get_mut(side).push(top),
+                // Where an orphan belongs is not known, so that it is not there says nothing.
+                None if orphan => {}
+                None => alone.entry((side, work.path(side, top))).or_default().push(top),
+            }
+        }
+    }
+    for (class, tops) in surplus {
+        more_or_fewer(work, drafts, units, class, tops);
+    }
+    for ((side, path), tops) in alone {
+        let kind = if side == Side::After { FindingKind::Added } else { FindingKind::Removed };
+        let subtree: u64 = tops.iter().map(|&top| unit_size(work, side, units.get(side), top)).sum();
+        let mut draft = Draft::new(kind, side, path, one_sided(side, tops.clone()));
+        draft.subtree = Some(subtree);
+        draft.matched = MatchInfo { score: 0.0, reason: "none" };
+        let parent = tops.first().map_or(ROOT, |&top| work.node(side, top).parent);
+        let with_below = if subtree == tops.len() as u64 { String::new() } else { format!(", {subtree} spans with those below") };
+        draft.title = format!("{} under `{}`{with_below}", spans(tops.len()), work.label(side, parent));
+        if parent == ROOT {
+            draft.title = format!("{}{with_below}: an entry point of its own", spans(tops.len()));
+        }
+        let failed = tops.iter().filter(|&&top| work.node(side, top).failed).count();
+        if failed > 0 {
+            draft.evidence.push(format!("{failed} of {} failed", spans(tops.len())));
+        }
+        let number = drafts.push(draft);
+        for top in tops {
+            drafts.own(side, top, number);
+        }
+    }
+}
+
+fn spans(count: usize) -> String {
+    if count == 1 { "1 span".to_owned() } else { format!("{count} spans") }
+}
+
+/// For each call path of a side the class with the most matched members there.
+fn homes(work: &Work<'_>, side: Side) -> BTreeMap<PathId, usize> {
+    let mut homes: BTreeMap<PathId, usize> = BTreeMap::new();
+    for (number, class) in work.classes.iter().enumerate() {
+        let size = |number: usize| work.classes.get(number).map_or(0, |class| class.members.len());
+        homes
+            .entry(*class.path.get(side))
+            .and_modify(|home| {
+                if size(number) > size(*home) {
+                    *home = number;
+                }
+            })
+            .or_insert(number);
+    }
+    homes
+}
+
+fn more_or_fewer(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, class: usize, tops: Pair<Vec<u32>>) {
+    let Some(group) = work.classes.get(class) else { return };
+    let count = tops.as_ref().map(|tops| group.members.len() + tops.len());
+    if count.before == count.after {
+        // As many came as went: the calls were dealt out differently among equal parents.
+        return;
+    }
+    let mut nodes = Pair::new(
+        group.members.iter().map(|pair| pair.0).collect::<Vec<u32>>(),
+        group.members.iter().map(|pair| pair.1).collect::<Vec<u32>>(),
+    );
+    nodes.before.extend(&tops.before);
+    nodes.after.extend(&tops.after);
+    let (kind, more) = if count.after > count.before {
+        (FindingKind::CallsUp, Side::After)
+    } else {
+        (FindingKind::CallsDown, Side::Before)
+    };
+    let mut draft = Draft::new(kind, Side::After, group.path.after, nodes);
+    draft.from_path = (group.path.before != group.path.after).then_some(group.path.before);
+    draft.subtree = Some(tops.get(more).iter().map(|&top| unit_size(work, more, units.get(more), top)).sum());
+    draft.title = format!("{} → {} calls", count.before, count.after);
+    *draft.example.get_mut(more) = tops.get(more).first().copied();
+    draft.evidence = repetition(work, more, &draft.nodes, &tops);
+    let number = drafts.push(draft);
+    for side in SIDES {
+        for &top in tops.get(side) {
+            drafts.own(side, top, number);
+        }
+    }
+}
+
+/// Names what the extra calls are: an N+1 pattern, or retries after failed tries.
+fn repetition(work: &Work<'_>, more: Side, nodes: &Pair<Vec<u32>>, tops: &Pair<Vec<u32>>) -> Vec<String> {
+    let (many, few) = (nodes.get(more), nodes.get(more.other()));
+    let mut evidence = Vec::new();
+    let mut siblings: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for &node in many {
+        siblings.entry(work.node(more, node).parent).or_default().push(node);
+    }
+    let retried = tops.get(more).iter().filter(|&&top| {
+        let group = siblings.get(&work.node(more, top).parent).map(Vec::as_slice).unwrap_or_default();
+        let start = work.node(more, top).start_ns;
+        let failed = work.node(more, top).failed;
+        group.iter().any(|&other| {
+            let node = work.node(more, other);
+            other != top && if failed { node.start_ns > start } else { node.failed && node.start_ns < start }
+        })
+    });
+    let retried = retried.count();
+    let failed = |side: Side| nodes.get(side).iter().filter(|&&node| work.node(side, node).failed).count();
+    if retried > 0 && failed(more) > failed(more.other()) {
+        evidence.push(format!("retry: {retried} of the extra calls follow or are a failed try"));
+        return evidence;
+    }
+    let Some((_, group)) = siblings.iter().max_by_key(|(parent, group)| (group.len(), std::cmp::Reverse(**parent))) else {
+        return evidence;
+    };
+    let likenesses: BTreeSet<u64> = group.iter().map(|&node| work.node(more, node).likeness).collect();
+    if group.len() >= 5 && many.len() >= 3 * few.len() && likenesses.len() == 1 && overlapping(work, more, group) == 0 {
+        evidence.push(format!("N+1: {} calls of the same statement one after another under one parent", group.len()));
+    }
+    evidence
+}
+
+/// How many of the nodes, in order of their starts, begin before an earlier one has ended (by more than a tenth of
+/// the shorter one).
+pub(super) fn overlapping(work: &Work<'_>, side: Side, nodes: &[u32]) -> usize {
+    let mut intervals: Vec<(u64, u64)> = nodes
+        .iter()
+        .map(|&node| work.node(side, node))
+        .map(|node| (node.start_ns, node.start_ns + node.duration_ns))
+        .collect();
+    intervals.sort_unstable();
+    let (mut count, mut until, mut previous) = (0, 0u64, 0u64);
+    for (start, end) in intervals {
+        let shorter = (end - start).min(previous);
+        if start < until && 10 * (until.min(end) - start) > shorter {
+            count += 1;
+        }
+        if end > until {
+            until = end;
+            previous = end - start;
+        }
+    }
+    count
+}
+
+/// Renamed and moved classes.
+fn relocated(work: &Work<'_>, drafts: &mut Drafts) {
+    for class in &work.classes {
+        let reason = |wanted: MatchReason| {
+            class
+                .members
+                .iter()
+                .filter(|pair| matches!(work.alignment.reason(Side::Before, pair.0), Some((reason, _)) if reason == wanted))
+                .copied()
+                .collect::<Vec<_>>()
+        };
+        for (wanted, kind) in [(MatchReason::Renamed, FindingKind::Renamed), (MatchReason::Moved, FindingKind::Moved)] {
+            let pairs = reason(wanted);
+            let Some(&(a, b)) = pairs.first() else { continue };
+            if wanted == MatchReason::Moved && class.path.before == class.path.after {
+                continue;
+            }
+            let nodes = Pair::new(pairs.iter().map(|p| p.0).collect(), pairs.iter().map(|p| p.1).collect());
+            let mut draft = Draft::new(kind, Side::After, class.path.after, nodes);
+            draft.from_path = Some(class.path.before);
+            draft.matched = MatchInfo { score: class.score, reason: wanted.name() };
+            let parents = Pair::new(work.node(Side::Before, a).parent, work.node(Side::After, b).parent);
+            draft.title = if kind == FindingKind::Renamed {
+                format!("was `{}`: same place, same work below", work.label(Side::Before, a))
+            } else {
+                format!(
+                    "moved from `{}` to `{}`",
+                    work.label(Side::Before, parents.before),
+                    work.label(Side::After, parents.after)
+                )
+            };
+            drafts.push(draft);
+        }
+    }
+}
+
+/// Work that another service does now: one finding for each pair of services.
+fn services(work: &Work<'_>, drafts: &mut Drafts) {
+    let service = |side: Side, node: u32| {
+        work.operations().get(work.node(side, node).operation).map(|operation| operation.service.clone())
+    };
+    let mut all: Pair<BTreeSet<Box<str>>> = Pair::default();
+    for side in SIDES {
+        let operations: BTreeSet<_> = work.trees.get(side).nodes().iter().skip(1).map(|node| node.operation).collect();
+        *all.get_mut(side) =
+            operations.into_iter().filter_map(|id| work.operations().get(id)).map(|operation| operation.service.clone()).collect();
+    }
+    let mut by_services: BTreeMap<(Box<str>, Box<str>), Vec<(u32, u32)>> = BTreeMap::new();
+    for (a, b) in work.alignment.pairs() {
+        if matches!(work.alignment.reason(Side::Before, a), Some((MatchReason::Split, _)))
+            && let (Some(from), Some(to)) = (service(Side::Before, a), service(Side::After, b))
+        {
+            by_services.entry((from, to)).or_default().push((a, b));
+        }
+    }
+    for ((from, to), pairs) in by_services {
+        let (from_stays, to_is_new) = (all.after.contains(&from), !all.before.contains(&to));
+        let (kind, title) = match (from_stays, to_is_new) {
+            (true, true) => (FindingKind::Split, format!("`{to}` was split from `{from}`")),
+            (false, false) => (FindingKind::Merged, format!("`{from}` was merged into `{to}`")),
+            (false, true) => (FindingKind::Renamed, format!("service `{from}` was replaced by `{to}`")),
+            (true, false) => (FindingKind::Moved, format!("moved from service `{from}` to `{to}`")),
+        };
+        let Some(&(a, b)) = pairs.first() else { continue };
+        let nodes = Pair::new(pairs.iter().map(|p| p.0).collect(), pairs.iter().map(|p| p.1).collect());
+        let mut draft = Draft::new(kind, Side::After, work.path(Side::After, b), nodes);
+        draft.from_path = Some(work.path(Side::Before, a));
+        let score = work.alignment.reason(Side::Before, a).map_or(0.0, |(_, score)| score);
+        draft.matched = MatchInfo { score, reason: MatchReason::Split.name() };
+        draft.title = format!("{title} ({})", spans(pairs.len()));
+        drafts.push(draft);
+    }
+}
+
+/// Charges the time of renamed, moved, split and merged spans to their findings, where no finding about time has it:
+/// for moved ones also what lies below, which left one place of the critical path and entered another.
+pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
+    for number in 0..drafts.list.len() {
+        let Some(draft) = drafts.list.get(number) else { continue };
+        let kind = draft.kind;
+        if !matches!(kind, FindingKind::Renamed | FindingKind::Moved | FindingKind::Split | FindingKind::Merged) {
+            continue;
+        }
+        let nodes = draft.nodes.clone();
+        for side in SIDES {
+            for &top in nodes.get(side) {
+                let end = if kind == FindingKind::Moved { work.node(side, top).subtree_end } else { top + 1 };
+                for node in top..end {
+                    drafts.own(side, node, number as u32);
+                }
+            }
+        }
+    }
+}
+
+/// Charges all nodes of a unit to what its top is charged to.
+fn own_below(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
+    for side in SIDES {
+        let units = units.get(side);
+        for node in 1..work.trees.get(side).len() as u32 {
+            if units.role(node) != Role::Matched {
+                drafts.own(side, node, drafts.owner(side, units.top(node)));
+            }
+        }
+    }
+}
