@@ -189,9 +189,7 @@ fn compound(text: &str, at: usize) -> Option<usize> {
             .or_else(|| ipv6(text, at))
             .or_else(|| email(bytes, at))
             .or_else(|| dotted(bytes, at)),
-        first if first.is_ascii_hexdigit() => {
-            uuid(bytes, at).or_else(|| ipv6(text, at)).or_else(|| email(bytes, at))
-        }
+        first if first.is_ascii_hexdigit() => uuid(bytes, at).or_else(|| ipv6(text, at)).or_else(|| email(bytes, at)),
         first if first.is_ascii_alphabetic() => email(bytes, at),
         _ => None,
     }
@@ -399,7 +397,8 @@ mod tests {
 
     #[test]
     fn parameters_of_routes_look_alike() {
-        for route in ["/users/{id}/x", "/users/:id/x", "/users/<int:id>/x", "/users/[id]/x", "/users/*/x", "/users/12/x"]
+        for route in
+            ["/users/{id}/x", "/users/:id/x", "/users/<int:id>/x", "/users/[id]/x", "/users/*/x", "/users/12/x"]
         {
             let mut out = String::new();
             mask_route_into(&mut out, route);

@@ -165,8 +165,7 @@ pub fn mask_statement(statement: &str) -> String {
                 continue;
             }
             // `= -5` is `= 5`.
-            (Token::Literal, [.., before, Token::Sign(b'-' | b'+')])
-                if matches!(before, Token::Sign(sign) if *sign != b')') =>
+            (Token::Literal, [.., before, Token::Sign(b'-' | b'+')]) if matches!(before, Token::Sign(sign) if *sign != b')') =>
             {
                 out.pop();
             }
@@ -340,7 +339,10 @@ mod tests {
             ("select * from orders where id = 1", Some("SELECT orders")),
             ("SELECT * FROM songs, artists a WHERE songs.a = a.id", Some("SELECT songs artists")),
             ("SELECT o.id FROM orders o LEFT JOIN customers c ON c.id = o.c", Some("SELECT orders customers")),
-            ("SELECT d FROM (SELECT * FROM orders o JOIN customers c ON 1=1) x", Some("SELECT SELECT orders customers")),
+            (
+                "SELECT d FROM (SELECT * FROM orders o JOIN customers c ON 1=1) x",
+                Some("SELECT SELECT orders customers"),
+            ),
             ("INSERT INTO shipping (a) SELECT b FROM orders", Some("INSERT shipping SELECT orders")),
             ("UPDATE stock SET n = n - 1 WHERE sku = 'x'", Some("UPDATE stock")),
             ("DELETE FROM `cart` WHERE id IN (1,2)", Some("DELETE cart")),
