@@ -4,9 +4,9 @@
 /// that are left over when there are more rows than columns. Ties go to smaller columns.
 ///
 /// Successive shortest paths with potentials (Jonker–Volgenant style), O(rows² · columns).
-pub fn assign(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> i64) -> Vec<Option<usize>> {
+pub fn assign(rows: usize, columns: usize, cost: &dyn Fn(usize, usize) -> i64) -> Vec<Option<usize>> {
     if rows > columns {
-        let transposed = assign(columns, rows, |row, column| cost(column, row));
+        let transposed = assign(columns, rows, &|row, column| cost(column, row));
         let mut result = vec![None; rows];
         for (column, row) in transposed.into_iter().enumerate() {
             if let Some(slot) = row.and_then(|row| result.get_mut(row)) {
@@ -17,7 +17,7 @@ pub fn assign(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> i64) -
     }
     let mut solver = Solver::new(rows, columns);
     for row in 1..=rows {
-        solver.add_row(row, &cost);
+        solver.add_row(row, cost);
     }
     solver.into_result(rows)
 }
@@ -41,7 +41,7 @@ impl Solver {
         }
     }
 
-    fn add_row(&mut self, row: usize, cost: &impl Fn(usize, usize) -> i64) {
+    fn add_row(&mut self, row: usize, cost: &dyn Fn(usize, usize) -> i64) {
         let columns = self.row_of.len();
         self.row_of[0] = row;
         let mut distance = vec![i64::MAX; columns];
@@ -141,17 +141,17 @@ mod tests {
     #[test]
     fn the_cheapest_assignment_is_found() {
         let cost = [[4, 1, 3], [2, 0, 5], [3, 2, 2]];
-        let result = assign(3, 3, |row, column| cost[row][column]);
+        let result = assign(3, 3, &|row, column| cost[row][column]);
         assert_eq!(result, [Some(1), Some(0), Some(2)]);
     }
 
     #[test]
     fn left_over_rows_and_columns_are_left_over() {
         let cost = [[9, 1], [1, 9], [5, 5]];
-        assert_eq!(assign(3, 2, |row, column| cost[row][column]), [Some(1), Some(0), None]);
-        assert_eq!(assign(2, 3, |row, column| cost[column][row]), [Some(1), Some(0)]);
-        assert_eq!(assign(0, 3, |_, _| 0), []);
-        assert_eq!(assign(2, 0, |_, _| 0), [None, None]);
+        assert_eq!(assign(3, 2, &|row, column| cost[row][column]), [Some(1), Some(0), None]);
+        assert_eq!(assign(2, 3, &|row, column| cost[column][row]), [Some(1), Some(0)]);
+        assert_eq!(assign(0, 3, &|_, _| 0), []);
+        assert_eq!(assign(2, 0, &|_, _| 0), [None, None]);
     }
 
     #[test]
@@ -171,7 +171,7 @@ mod tests {
                     best = best.min(total(&order));
                 }
             }
-            let found: Vec<usize> = assign(4, 4, |row, column| cost[row][column]).into_iter().flatten().collect();
+            let found: Vec<usize> = assign(4, 4, &|row, column| cost[row][column]).into_iter().flatten().collect();
             assert_eq!(total(&found), best);
         }
     }

@@ -177,7 +177,7 @@ impl Matcher<'_> {
     fn pair_rest(&mut self, before: &[Member], after: &[Member], reason: MatchReason, score: f64) -> usize {
         let pairs: Vec<(usize, usize)> = if before.len().max(after.len()) <= EXACT_GROUP {
             let costs = self.costs(before, after);
-            assignment::assign(before.len(), after.len(), |x, y| {
+            assignment::assign(before.len(), after.len(), &|x, y| {
                 costs.get(x * after.len() + y).copied().unwrap_or_default()
             })
             .into_iter()

@@ -20,4 +20,4 @@ pub mod tree;
 
 pub use alignment::{Alignment, MatchReason, UNMATCHED};
 pub use matching::align;
-pub use tree::{Node, Tree};
+pub use tree::{Node, ROOT, Tree};

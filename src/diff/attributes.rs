@@ -17,7 +17,8 @@ const SHOWN_CHARS: usize = 400;
 /// Members of a class that are looked at.
 const MEMBERS: usize = 256;
 /// Noise that says what a call did: shown, though never a finding.
-const TELLING: [&str; 6] = ["db.query.text", "url.full", "url.path", "url.query", "exception.message", "exception.type"];
+const TELLING: [&str; 6] =
+    ["db.query.text", "url.full", "url.path", "url.query", "exception.message", "exception.type"];
 
 /// Values of one key over the members of a class.
 #[derive(Default)]
@@ -46,7 +47,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
         };
         let Some(first) = classes.first().and_then(|&number| work.classes.get(number)) else { continue };
         let nodes = Pair::new(members(Side::Before), members(Side::After));
-        let mut draft = Draft::new(FindingKind::Attributes, Side::After, first.path.after, nodes);
+        let mut draft = Draft::new(FindingKind::Attributes, first.path.after, nodes);
         draft.from_path = (first.path.before != first.path.after).then_some(first.path.before);
         draft.matched = MatchInfo { score: first.score, reason: first.reason.name() };
         let change = match (&before, &after) {
@@ -54,7 +55,9 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             (_, None) => Change::Removed,
             _ => Change::Changed,
         };
-        let show = |value: &Option<String>| value.as_deref().map_or_else(|| "(absent)".to_owned(), |value| format!("`{value}`"));
+        let show = |value: &Option<String>| {
+            value.as_deref().map_or_else(|| "(absent)".to_owned(), |value| format!("`{value}`"))
+        };
         draft.title = format!("{key}: {} → {}", show(&before), show(&after));
         if classes.len() > 1 {
             draft.evidence.push(format!("the same at {} call paths", classes.len()));
@@ -88,11 +91,14 @@ fn class_changes(work: &Work<'_>, class: &Class) -> Vec<ChangeKey> {
         .filter(|(key, _)| same_status || !tells_status(key))
         .filter_map(|(key, values)| {
             let first = |side: Side| values.seen.get(side).values().next().cloned();
-            let gone = |side: Side| values.present.get(side) == &members.len() && values.present.get(side.other()) == &0;
+            let gone =
+                |side: Side| values.present.get(side) == &members.len() && values.present.get(side.other()) == &0;
             if gone(Side::Before) || gone(Side::After) {
                 // A convention's key that comes or goes is instrumentation; so is one that a new library version sets.
                 let own = !semconv::is_convention(&key) && one_instrumentation && !dropped;
-                return own.then(|| (key, first(Side::Before), first(Side::After))).filter(|c| c.1.is_some() || c.2.is_some());
+                return own
+                    .then(|| (key, first(Side::Before), first(Side::After)))
+                    .filter(|c| c.1.is_some() || c.2.is_some());
             }
             let shared = values.seen.before.keys().any(|value| values.seen.after.contains_key(value));
             let both = !values.seen.before.is_empty() && !values.seen.after.is_empty();
@@ -103,20 +109,25 @@ fn class_changes(work: &Work<'_>, class: &Class) -> Vec<ChangeKey> {
 
 /// Keys that only repeat the status of the span.
 fn tells_status(key: &str) -> bool {
-    key.ends_with("status_code") || key.starts_with("error.") || key.starts_with("exception.") || key.starts_with("otel.status")
+    key.ends_with("status_code")
+        || key.starts_with("error.")
+        || key.starts_with("exception.")
+        || key.starts_with("otel.status")
 }
 
 /// Whether the same version of the same library recorded both sides.
 fn same_scope(work: &Work<'_>, class: &Class) -> bool {
     let scope = |side: Side, node: u32| {
         let store = &work.traces.get(side).store;
-        work.span(side, node).and_then(|span| store.scope(span)).map(|scope| (store.symbols.get(scope.name), store.symbols.get(scope.version)))
+        work.span(side, node)
+            .and_then(|span| store.scope(span))
+            .map(|scope| (store.symbols.get(scope.name), store.symbols.get(scope.version)))
     };
     class.members.first().is_none_or(|&(a, b)| scope(Side::Before, a) == scope(Side::After, b))
 }
 
 /// The comparable attributes of a span under their current names.
-fn plain(work: &Work<'_>, side: Side, node: u32) -> Vec<(String, Value<'_>)> {
+fn plain<'a>(work: &'a Work<'_>, side: Side, node: u32) -> Vec<(String, Value<'a>)> {
     let Some(span) = work.span(side, node) else { return Vec::new() };
     canonical::attributes(work.traces.get(side).store.attributes(span), span.kind)
         .into_iter()
@@ -149,10 +160,9 @@ fn shorten(text: &str) -> String {
 /// that differ.
 pub(super) fn of_draft(work: &Work<'_>, draft: &Draft) -> Vec<AttributeChange> {
     let shown = |side: Side| -> BTreeMap<String, String> {
-        let Some((node, span)) = draft.example.get(side).and_then(|node| Some((node, work.span(side, node)?))) else {
+        let Some(span) = draft.example.get(side).and_then(|node| work.span(side, node)) else {
             return BTreeMap::new();
         };
-        let _ = node;
         canonical::attributes(work.traces.get(side).store.attributes(span), span.kind)
             .into_iter()
             .filter(|(key, _)| TELLING.contains(&key.as_ref()) || semconv::class(key) != KeyClass::Noise)

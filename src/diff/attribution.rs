@@ -52,7 +52,12 @@ pub(super) fn attribute(work: &Work<'_>, drafts: &Drafts) -> Attribution {
 
 /// The rows of the report: findings in the order of their ranks, then the largest of the rest, then all that is left.
 /// `rank` gives for each draft its place among the findings, `None` for those left out.
-pub(super) fn rows(work: &Work<'_>, attribution: &Attribution, rank: &[Option<usize>], titles: &[String]) -> Vec<AttributionRow> {
+pub(super) fn rows(
+    work: &Work<'_>,
+    attribution: &Attribution,
+    rank: &[Option<usize>],
+    titles: &[String],
+) -> Vec<AttributionRow> {
     let mut rows: Vec<AttributionRow> = Vec::new();
     let mut together = 0;
     for (draft, &contribution_ns) in attribution.by_draft.iter().enumerate() {

@@ -9,7 +9,8 @@ const LEVELS: usize = 6;
 
 /// The chain for one draft: every matched ancestor that takes noticeably more or less time, then the finding itself.
 pub(super) fn chain(work: &Work<'_>, draft: &Draft) -> Vec<String> {
-    let example = draft.example.after.map(|node| (Side::After, node)).or(draft.example.before.map(|node| (Side::Before, node)));
+    let example =
+        draft.example.after.map(|node| (Side::After, node)).or(draft.example.before.map(|node| (Side::Before, node)));
     let Some((side, node)) = example else { return Vec::new() };
     let mut lines: Vec<String> = Vec::new();
     let mut at = work.node(side, node).parent;

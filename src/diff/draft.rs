@@ -2,6 +2,7 @@
 
 use super::paths::PathId;
 use super::types::{AttributeChange, Confidence, EventChange, FindingKind, MatchInfo};
+use super::work::Work;
 use crate::model::{Pair, Side};
 
 /// No finding.
@@ -10,8 +11,6 @@ pub(super) const NOBODY: u32 = u32::MAX;
 /// A finding before its numbers are filled in.
 pub(super) struct Draft {
     pub kind: FindingKind,
-    /// The side on which `path` counts.
-    pub side: Side,
     pub path: PathId,
     pub from_path: Option<PathId>,
     /// All spans at this place.
@@ -29,11 +28,10 @@ pub(super) struct Draft {
 }
 
 impl Draft {
-    pub fn new(kind: FindingKind, side: Side, path: PathId, nodes: Pair<Vec<u32>>) -> Draft {
+    pub fn new(kind: FindingKind, path: PathId, nodes: Pair<Vec<u32>>) -> Draft {
         let example = Pair::new(nodes.before.first().copied(), nodes.after.first().copied());
         Draft {
             kind,
-            side,
             path,
             from_path: None,
             nodes,
@@ -77,6 +75,32 @@ impl Drafts {
             && *slot == NOBODY
         {
             *slot = draft;
+        }
+    }
+
+    /// Charges whole subtrees, given as top and draft: of nested ones the innermost counts. One pass over the tree,
+    /// whatever the depth.
+    pub fn own_subtrees(&mut self, work: &Work<'_>, tops: &Pair<Vec<(u32, u32)>>) {
+        for side in [Side::Before, Side::After] {
+            if tops.get(side).is_empty() {
+                continue;
+            }
+            let tree = work.trees.get(side);
+            let mut inherited = vec![NOBODY; tree.len()];
+            for &(top, draft) in tops.get(side) {
+                if let Some(slot) = inherited.get_mut(top as usize) {
+                    *slot = draft;
+                }
+            }
+            for node in 1..tree.len() as u32 {
+                let above = inherited.get(tree.node(node).parent as usize).copied().unwrap_or(NOBODY);
+                let Some(slot) = inherited.get_mut(node as usize) else { continue };
+                if *slot == NOBODY {
+                    *slot = above;
+                }
+                let draft = *slot;
+                self.own(side, node, draft);
+            }
         }
     }
 }

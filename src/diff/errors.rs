@@ -23,7 +23,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             continue;
         };
         let nodes = Pair::new(class.members.iter().map(|p| p.0).collect(), class.members.iter().map(|p| p.1).collect());
-        let mut draft = Draft::new(kind, Side::After, class.path.after, nodes);
+        let mut draft = Draft::new(kind, class.path.after, nodes);
         draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
         draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
         let worse = if kind == FindingKind::Failing { Side::After } else { Side::Before };

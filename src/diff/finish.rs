@@ -6,13 +6,15 @@ use super::types::{Finding, FindingKind, Quantiles};
 use super::work::Work;
 use super::{attributes, because};
 use crate::align::hash::mix;
-use crate::model::{Operation, Pair, Side, SpanMarks};
+use crate::model::{Operation, Pair, Side};
 
 /// Fills in a draft's numbers. `contribution_ns` is its share of the critical path's change.
 pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> Finding {
     let path = work.paths.operations(draft.path, work.operations());
     let from_path = draft.from_path.map(|path| work.paths.operations(path, work.operations()));
-    let both = |f: &dyn Fn(Side, &[u32]) -> Option<i64>| Pair::new(f(Side::Before, &draft.nodes.before), f(Side::After, &draft.nodes.after));
+    let both = |f: &dyn Fn(Side, &[u32]) -> Option<i64>| {
+        Pair::new(f(Side::Before, &draft.nodes.before), f(Side::After, &draft.nodes.after))
+    };
     let sum = |of: &dyn Fn(Side, u32) -> Option<u64>, side: Side, nodes: &[u32]| -> Option<i64> {
         let known: Vec<u64> = nodes.iter().filter_map(|&node| of(side, node)).collect();
         (!known.is_empty()).then(|| known.iter().sum::<u64>() as i64)
@@ -21,7 +23,8 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
     let on_path = |side: Side| draft.nodes.get(side).iter().any(|&node| work.critical_ns(side, node) > 0);
     let mut evidence = draft.evidence.clone();
     let on_critical_path = Pair::new(on_path(Side::Before), on_path(Side::After));
-    let about_time = matches!(draft.kind, FindingKind::Slower | FindingKind::Faster | FindingKind::Added | FindingKind::CallsUp);
+    let about_time =
+        matches!(draft.kind, FindingKind::Slower | FindingKind::Faster | FindingKind::Added | FindingKind::CallsUp);
     if about_time && contribution_ns == 0 && !on_critical_path.before && !on_critical_path.after {
         evidence.push("off the critical path on both sides: does not make the request faster or slower".to_owned());
     }
@@ -47,7 +50,9 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
         evidence,
         contribution_ns,
         // A share of a change that is within a millisecond of nothing says nothing.
-        share: delta.filter(|delta| delta.unsigned_abs() >= work.options.min_time_ns).map(|delta| contribution_ns as f64 / delta as f64),
+        share: delta
+            .filter(|delta| delta.unsigned_abs() >= work.options.min_time_ns)
+            .map(|delta| contribution_ns as f64 / delta as f64),
         on_critical_path,
         confidence: draft.confidence,
         matched: draft.matched,
@@ -136,16 +141,11 @@ pub(super) fn ranked(work: &Work<'_>, drafts: &[Draft], attribution: &Attributio
         .map(|(number, draft)| {
             let contribution = attribution.by_draft.get(number).copied().unwrap_or(0);
             let path = work.paths.operations(draft.path, work.operations());
-            let text: Vec<String> = path.iter().map(|operation| format!("{operation} {}", operation.kind.name())).collect();
+            let text: Vec<String> =
+                path.iter().map(|operation| format!("{operation} {}", operation.kind.name())).collect();
             (weight(work, draft, contribution), text.join("\0"), number)
         })
         .collect();
     order.sort_by(|x, y| y.0.total_cmp(&x.0).then_with(|| x.1.cmp(&y.1)).then(x.2.cmp(&y.2)));
     order.into_iter().map(|(_, _, number)| number).collect()
-}
-
-/// Whether a span of a draft had its time corrected.
-pub(super) fn is_clipped(work: &Work<'_>, draft: &Draft) -> bool {
-    let clipped = |side: Side, node: u32| work.span(side, node).is_some_and(|span| span.marks.has(SpanMarks::CLIPPED));
-    draft.nodes.before.iter().any(|&node| clipped(Side::Before, node)) || draft.nodes.after.iter().any(|&node| clipped(Side::After, node))
 }

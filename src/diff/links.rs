@@ -32,11 +32,14 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
                 // A batch consumer links to as many messages as there were.
                 _ => continue,
             };
-            let nodes = Pair::new(class.members.iter().map(|p| p.0).collect(), class.members.iter().map(|p| p.1).collect());
-            let mut draft = Draft::new(kind, Side::After, class.path.after, nodes);
+            let nodes =
+                Pair::new(class.members.iter().map(|p| p.0).collect(), class.members.iter().map(|p| p.1).collect());
+            let mut draft = Draft::new(kind, class.path.after, nodes);
             draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
             draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
-            let name = target.and_then(|id| work.operations().get(id)).map_or_else(|| "a span of another trace".to_owned(), |operation| format!("`{operation}`"));
+            let name = target
+                .and_then(|id| work.operations().get(id))
+                .map_or_else(|| "a span of another trace".to_owned(), |operation| format!("`{operation}`"));
             draft.title = format!("links to {name}: {} → {}", count.before, count.after);
             drafts.push(draft);
         }

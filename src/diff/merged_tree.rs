@@ -42,7 +42,14 @@ fn ghosts(work: &Work<'_>) -> Vec<Vec<u32>> {
 }
 
 /// Pushes a merged node's children so that the first of them is popped first, ordered by start.
-fn push_children(work: &Work<'_>, ghosts: &[Vec<u32>], side: Side, node: u32, depth: u32, stack: &mut Vec<(Side, u32, u32)>) {
+fn push_children(
+    work: &Work<'_>,
+    ghosts: &[Vec<u32>],
+    side: Side,
+    node: u32,
+    depth: u32,
+    stack: &mut Vec<(Side, u32, u32)>,
+) {
     let slot = if side == Side::After { node as usize } else { work.trees.after.len() + node as usize };
     let mut children: Vec<(Side, u32)> =
         ghosts.get(slot).into_iter().flatten().map(|&ghost| (Side::Before, ghost)).collect();
@@ -92,7 +99,10 @@ fn row(
     }
     let found = drafts.list.get(draft as usize);
     let sides = match side {
-        Side::After => Pair::new((partner != UNMATCHED).then(|| numbers(work, Side::Before, partner)), Some(numbers(work, side, node))),
+        Side::After => Pair::new(
+            (partner != UNMATCHED).then(|| numbers(work, Side::Before, partner)),
+            Some(numbers(work, side, node)),
+        ),
         Side::Before => Pair::new(Some(numbers(work, side, node)), None),
     };
     let operation = work.node(side, node).operation;
@@ -107,7 +117,10 @@ fn row(
         sides,
         inherited,
         finding: rank.get(draft as usize).copied().flatten(),
-        matched: matched.map_or(MatchInfo { score: 0.0, reason: "none" }, |(reason, score)| MatchInfo { score, reason: reason.name() }),
+        matched: matched.map_or(MatchInfo { score: 0.0, reason: "none" }, |(reason, score)| MatchInfo {
+            score,
+            reason: reason.name(),
+        }),
     }
 }
 
@@ -133,7 +146,8 @@ fn mark(work: &Work<'_>, finding: Option<FindingKind>, sides: &Pair<Option<NodeS
     };
     let delta = after.duration_ns as i64 - before.duration_ns as i64;
     let moved = delta.unsigned_abs() > work.options.min_time_ns
-        && (after.duration_ns.max(1) as f64 / before.duration_ns.max(1) as f64).ln().abs() > work.options.min_ratio.ln();
+        && (after.duration_ns.max(1) as f64 / before.duration_ns.max(1) as f64).ln().abs()
+            > work.options.min_ratio.ln();
     let by_time = match (moved, delta > 0) {
         (false, _) => Mark::Equal,
         (true, true) => Mark::Worse,
@@ -144,7 +158,9 @@ fn mark(work: &Work<'_>, finding: Option<FindingKind>, sides: &Pair<Option<NodeS
         Some(FindingKind::Recovered) => (Mark::Recovered, false),
         Some(FindingKind::Slower) => (Mark::Worse, false),
         Some(FindingKind::Faster) => (Mark::Better, false),
-        Some(FindingKind::Renamed | FindingKind::Moved | FindingKind::Split | FindingKind::Merged) => (Mark::Similar, false),
+        Some(FindingKind::Renamed | FindingKind::Moved | FindingKind::Split | FindingKind::Merged) => {
+            (Mark::Similar, false)
+        }
         Some(
             FindingKind::Serialized
             | FindingKind::Parallelized

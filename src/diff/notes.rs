@@ -11,10 +11,8 @@ const LISTED: usize = 3;
 
 /// All notes of a pair.
 pub(super) fn notes(work: &Work<'_>) -> Vec<Note> {
-    let mut notes = vec![Note {
-        code: "one_trace_each",
-        message: "one trace each: a difference, not a regression".to_owned(),
-    }];
+    let mut notes =
+        vec![Note { code: "one_trace_each", message: "one trace each: a difference, not a regression".to_owned() }];
     notes.extend(versions(work));
     notes.extend(display_names(work));
     notes.extend(conventions(work));
@@ -71,7 +69,9 @@ fn display_names(work: &Work<'_>) -> Option<Note> {
         if work.node(Side::Before, a).operation != work.node(Side::After, b).operation {
             continue;
         }
-        let name = |side: Side, node: u32| work.span(side, node).map(|span| work.traces.get(side).store.name(span)).unwrap_or_default();
+        let name = |side: Side, node: u32| {
+            work.span(side, node).map(|span| work.traces.get(side).store.name(span)).unwrap_or_default()
+        };
         let (before, after) = (name(Side::Before, a), name(Side::After, b));
         if before != after && masking::mask(before) != masking::mask(after) {
             changed += class.members.len();

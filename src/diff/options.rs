@@ -25,6 +25,7 @@ impl Default for DiffOptions {
             jitter_sigmas: 3.5,
             drift_ratio: 1.02,
             max_findings: 1_000,
+            tree: false,
         }
     }
 }

@@ -2,9 +2,13 @@
 
 use super::draft::Drafts;
 use super::options::DiffOptions;
-use super::types::{Comparable, Coverage, Diff, EntryPoint, Finding, FindingKind, InputSide, Mode, Note, Omitted, Quantiles, Summary};
+use super::types::{
+    Comparable, Coverage, Diff, EntryPoint, Finding, FindingKind, InputSide, Mode, Note, Omitted, Quantiles, Summary,
+};
 use super::work::Work;
-use super::{attributes, attribution, errors, finish, links, merged_tree, notes, services, shape, structure, suspects, timing};
+use super::{
+    attributes, attribution, errors, finish, links, merged_tree, notes, services, shape, structure, suspects, timing,
+};
 use crate::model::{Operation, Pair, Side, Status, Trace};
 use std::collections::BTreeSet;
 
@@ -82,7 +86,9 @@ fn comparable(work: &Work<'_>) -> Comparable {
     if !matched {
         let message = "the two traces have no operation in common: everything is added or removed".to_owned();
         reasons.push(Note { code: "entry_points", message });
-    } else if root_operation(work, Side::Before) != root_operation(work, Side::After) && !work.is_matched(Side::After, 1) {
+    } else if root_operation(work, Side::Before) != root_operation(work, Side::After)
+        && !work.is_matched(Side::After, 1)
+    {
         let message = "the two traces enter at different operations".to_owned();
         reasons.push(Note { code: "entry_points", message });
     }
@@ -101,10 +107,12 @@ fn coverage(work: &Work<'_>) -> Coverage {
 }
 
 fn summary(work: &Work<'_>, by_kind: Vec<(FindingKind, u64)>, findings: &[Finding]) -> Summary {
-    let errors = |side: Side| work.traces.get(side).spans().iter().filter(|span| span.status == Status::Error).count() as u64;
+    let errors =
+        |side: Side| work.traces.get(side).spans().iter().filter(|span| span.status == Status::Error).count() as u64;
     let changed: BTreeSet<&Operation> = findings.iter().filter_map(Finding::operation).collect();
     let all: BTreeSet<_> = work.trees.after.nodes().iter().skip(1).map(|node| node.operation).collect();
-    let unchanged = all.into_iter().filter_map(|id| work.operations().get(id)).filter(|operation| !changed.contains(operation));
+    let unchanged =
+        all.into_iter().filter_map(|id| work.operations().get(id)).filter(|operation| !changed.contains(operation));
     Summary {
         by_kind,
         unchanged_operations: unchanged.count() as u64,
@@ -120,7 +128,9 @@ fn entry_points(work: &Work<'_>, rows: Vec<super::types::AttributionRow>) -> Vec
     let point = |sides: &[Side], attribution| {
         let has = |side: Side| sides.contains(&side) && work.root_ns(side).is_some();
         let duration = |side: Side| work.root_ns(side).filter(|_| has(side)).map(single);
-        let failed = |side: Side| work.span(side, 1).filter(|_| has(side)).map(|span| f64::from(u8::from(span.status == Status::Error)));
+        let failed = |side: Side| {
+            work.span(side, 1).filter(|_| has(side)).map(|span| f64::from(u8::from(span.status == Status::Error)))
+        };
         let durations = Pair::new(duration(Side::Before), duration(Side::After));
         Some(EntryPoint {
             operation: sides.last().and_then(|&side| root_operation(work, side))?,

@@ -67,7 +67,8 @@ pub(super) fn graph(work: &Work<'_>) -> ServiceGraph {
         }
     }
     let mut graph = ServiceGraph::with_capacity(nodes.len(), edges.len());
-    let numbers: BTreeMap<&str, NodeIndex> = nodes.into_iter().map(|(name, node)| (name, graph.add_node(node))).collect();
+    let numbers: BTreeMap<&str, NodeIndex> =
+        nodes.into_iter().map(|(name, node)| (name, graph.add_node(node))).collect();
     for ((from, to), edge) in edges {
         if let (Some(&from), Some(&to)) = (numbers.get(from), numbers.get(to)) {
             graph.add_edge(from, to, edge);
@@ -77,9 +78,5 @@ pub(super) fn graph(work: &Work<'_>) -> ServiceGraph {
 }
 
 const fn no_calls() -> ServiceEdge {
-    ServiceEdge {
-        calls: Pair::new(0, 0),
-        links: Pair::new(0, 0),
-        errors: Pair::new(0, 0),
-    }
+    ServiceEdge { calls: Pair::new(0, 0), links: Pair::new(0, 0), errors: Pair::new(0, 0) }
 }

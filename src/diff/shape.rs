@@ -9,6 +9,7 @@ use crate::model::{Pair, Side};
 
 /// Judges the children that both sides of a class have in common.
 pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
+    let mut waited: Pair<Vec<(u32, u32)>> = Pair::default();
     for class in &work.classes {
         let mut overlaps: Pair<usize> = Pair::default();
         let mut unions: Pair<u64> = Pair::default();
@@ -35,31 +36,26 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             continue;
         };
         let nodes = Pair::new(involved.iter().map(|i| i.0).collect(), involved.iter().map(|i| i.1).collect());
-        let mut draft = Draft::new(kind, Side::After, class.path.after, nodes);
+        let mut draft = Draft::new(kind, class.path.after, nodes);
         draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
         draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
-        let order = if kind == FindingKind::Serialized { "overlapped and now run one after another" } else { "ran one after another and now overlap" };
+        let order = if kind == FindingKind::Serialized {
+            "overlapped and now run one after another"
+        } else {
+            "ran one after another and now overlap"
+        };
         draft.title = format!("{children} calls {order}");
         draft.evidence.push(format!("overlapping calls {} → {} of {children}", overlaps.before, overlaps.after));
         let number = drafts.push(draft);
-        own_what_waited(work, drafts, number, &involved);
-    }
-}
-
-/// What became critical, or stopped being so, because of the order: the children's subtrees, where nothing else
-/// explains their time.
-fn own_what_waited(work: &Work<'_>, drafts: &mut Drafts, number: u32, involved: &[(u32, u32, Pair<Vec<u32>>)]) {
-    for (_, _, common) in involved {
-        for side in [Side::Before, Side::After] {
-            for &child in common.get(side) {
-                for node in child..work.node(side, child).subtree_end {
-                    if work.is_matched(side, node) {
-                        drafts.own(side, node, number);
-                    }
-                }
+        // What became critical, or stopped being so, because of the order: the children's subtrees, where nothing
+        // else explains their time.
+        for (_, _, common) in &involved {
+            for side in [Side::Before, Side::After] {
+                waited.get_mut(side).extend(common.get(side).iter().map(|&child| (child, number)));
             }
         }
     }
+    drafts.own_subtrees(work, &waited);
 }
 
 /// Children of `a` whose partners are children of `b`, and those partners; messages are left out.

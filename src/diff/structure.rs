@@ -35,6 +35,8 @@ struct Units {
     role: Vec<Role>,
     /// Top of the unit, by node; the node itself for a top and for matched nodes.
     top: Vec<u32>,
+    /// Spans of the unit, by its top.
+    size: Vec<u64>,
 }
 
 impl Units {
@@ -44,6 +46,11 @@ impl Units {
 
     fn top(&self, node: u32) -> u32 {
         self.top.get(node as usize).copied().unwrap_or(node)
+    }
+
+    /// Spans of the units with these tops.
+    fn size(&self, tops: &[u32]) -> u64 {
+        tops.iter().filter_map(|&top| self.size.get(top as usize)).sum()
     }
 
     fn tops(&self, role: Role) -> impl Iterator<Item = u32> + '_ {
@@ -80,20 +87,21 @@ fn units(work: &Work<'_>, side: Side) -> Units {
     let mut top: Vec<u32> = (0..tree.len() as u32).collect();
     for node in 1..tree.len() {
         let parent = tree.node(node as u32).parent as usize;
-        let inside = role.get(node) != Some(&Role::Matched) && role.get(parent).is_some_and(|role| *role != Role::Matched);
+        let inside =
+            role.get(node) != Some(&Role::Matched) && role.get(parent).is_some_and(|role| *role != Role::Matched);
         if let (true, Some(&parent_top)) = (inside, top.get(parent))
             && let Some(slot) = top.get_mut(node)
         {
             *slot = parent_top;
         }
     }
-    Units { role, top }
-}
-
-/// Spans of a unit, its top included: everything unmatched below the top that belongs to it.
-fn unit_size(work: &Work<'_>, side: Side, units: &Units, top: u32) -> u64 {
-    let tree = work.trees.get(side);
-    (top..tree.node(top).subtree_end).filter(|&node| !work.is_matched(side, node) && units.top(node) == top).count() as u64
+    let mut size = vec![0; tree.len()];
+    for &top in &top {
+        if let Some(slot) = size.get_mut(top as usize) {
+            *slot += 1;
+        }
+    }
+    Units { role, top, size }
 }
 
 fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
@@ -109,8 +117,8 @@ fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
         };
         for (path, tops) in by_path {
             let Some(&first) = tops.first() else { continue };
-            let subtree: u64 = tops.iter().map(|&top| unit_size(work, side, units, top)).sum();
-            let mut draft = Draft::new(kind, side, path, one_sided(side, tops.clone()));
+            let subtree: u64 = units.size(&tops);
+            let mut draft = Draft::new(kind, path, one_sided(side, tops.clone()));
             let tree = work.trees.get(side);
             let below = (first..tree.node(first).subtree_end).find(|&node| work.is_matched(side, node));
             let below = below.map_or_else(String::new, |node| format!(" above `{}`", work.label(side, node)));
@@ -150,16 +158,17 @@ fn calls(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
         }
     }
     for (class, tops) in surplus {
-        more_or_fewer(work, drafts, units, class, tops);
+        more_or_fewer(work, drafts, units, class, &tops);
     }
     for ((side, path), tops) in alone {
         let kind = if side == Side::After { FindingKind::Added } else { FindingKind::Removed };
-        let subtree: u64 = tops.iter().map(|&top| unit_size(work, side, units.get(side), top)).sum();
-        let mut draft = Draft::new(kind, side, path, one_sided(side, tops.clone()));
+        let subtree: u64 = units.get(side).size(&tops);
+        let mut draft = Draft::new(kind, path, one_sided(side, tops.clone()));
         draft.subtree = Some(subtree);
         draft.matched = MatchInfo { score: 0.0, reason: "none" };
         let parent = tops.first().map_or(ROOT, |&top| work.node(side, top).parent);
-        let with_below = if subtree == tops.len() as u64 { String::new() } else { format!(", {subtree} spans with those below") };
+        let with_below =
+            if subtree == tops.len() as u64 { String::new() } else { format!(", {subtree} spans with those below") };
         draft.title = format!("{} under `{}`{with_below}", spans(tops.len()), work.label(side, parent));
         if parent == ROOT {
             draft.title = format!("{}{with_below}: an entry point of its own", spans(tops.len()));
@@ -196,7 +205,7 @@ fn homes(work: &Work<'_>, side: Side) -> BTreeMap<PathId, usize> {
     homes
 }
 
-fn more_or_fewer(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, class: usize, tops: Pair<Vec<u32>>) {
+fn more_or_fewer(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, class: usize, tops: &Pair<Vec<u32>>) {
     let Some(group) = work.classes.get(class) else { return };
     let count = tops.as_ref().map(|tops| group.members.len() + tops.len());
     if count.before == count.after {
@@ -214,12 +223,12 @@ fn more_or_fewer(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, clas
     } else {
         (FindingKind::CallsDown, Side::Before)
     };
-    let mut draft = Draft::new(kind, Side::After, group.path.after, nodes);
+    let mut draft = Draft::new(kind, group.path.after, nodes);
     draft.from_path = (group.path.before != group.path.after).then_some(group.path.before);
-    draft.subtree = Some(tops.get(more).iter().map(|&top| unit_size(work, more, units.get(more), top)).sum());
+    draft.subtree = Some(units.get(more).size(tops.get(more)));
     draft.title = format!("{} → {} calls", count.before, count.after);
     *draft.example.get_mut(more) = tops.get(more).first().copied();
-    draft.evidence = repetition(work, more, &draft.nodes, &tops);
+    draft.evidence = repetition(work, more, &draft.nodes, tops);
     let number = drafts.push(draft);
     for side in SIDES {
         for &top in tops.get(side) {
@@ -251,7 +260,8 @@ fn repetition(work: &Work<'_>, more: Side, nodes: &Pair<Vec<u32>>, tops: &Pair<V
         evidence.push(format!("retry: {retried} of the extra calls follow or are a failed try"));
         return evidence;
     }
-    let Some((_, group)) = siblings.iter().max_by_key(|(parent, group)| (group.len(), std::cmp::Reverse(**parent))) else {
+    let Some((_, group)) = siblings.iter().max_by_key(|(parent, group)| (group.len(), std::cmp::Reverse(**parent)))
+    else {
         return evidence;
     };
     let likenesses: BTreeSet<u64> = group.iter().map(|&node| work.node(more, node).likeness).collect();
@@ -291,7 +301,9 @@ fn relocated(work: &Work<'_>, drafts: &mut Drafts) {
             class
                 .members
                 .iter()
-                .filter(|pair| matches!(work.alignment.reason(Side::Before, pair.0), Some((reason, _)) if reason == wanted))
+                .filter(
+                    |pair| matches!(work.alignment.reason(Side::Before, pair.0), Some((reason, _)) if reason == wanted),
+                )
                 .copied()
                 .collect::<Vec<_>>()
         };
@@ -302,7 +314,7 @@ fn relocated(work: &Work<'_>, drafts: &mut Drafts) {
                 continue;
             }
             let nodes = Pair::new(pairs.iter().map(|p| p.0).collect(), pairs.iter().map(|p| p.1).collect());
-            let mut draft = Draft::new(kind, Side::After, class.path.after, nodes);
+            let mut draft = Draft::new(kind, class.path.after, nodes);
             draft.from_path = Some(class.path.before);
             draft.matched = MatchInfo { score: class.score, reason: wanted.name() };
             let parents = Pair::new(work.node(Side::Before, a).parent, work.node(Side::After, b).parent);
@@ -320,6 +332,9 @@ fn relocated(work: &Work<'_>, drafts: &mut Drafts) {
     }
 }
 
+/// The service before and the service after.
+type ServicePair = (Box<str>, Box<str>);
+
 /// Work that another service does now: one finding for each pair of services.
 fn services(work: &Work<'_>, drafts: &mut Drafts) {
     let service = |side: Side, node: u32| {
@@ -328,10 +343,13 @@ fn services(work: &Work<'_>, drafts: &mut Drafts) {
     let mut all: Pair<BTreeSet<Box<str>>> = Pair::default();
     for side in SIDES {
         let operations: BTreeSet<_> = work.trees.get(side).nodes().iter().skip(1).map(|node| node.operation).collect();
-        *all.get_mut(side) =
-            operations.into_iter().filter_map(|id| work.operations().get(id)).map(|operation| operation.service.clone()).collect();
+        *all.get_mut(side) = operations
+            .into_iter()
+            .filter_map(|id| work.operations().get(id))
+            .map(|operation| operation.service.clone())
+            .collect();
     }
-    let mut by_services: BTreeMap<(Box<str>, Box<str>), Vec<(u32, u32)>> = BTreeMap::new();
+    let mut by_services: BTreeMap<ServicePair, Vec<(u32, u32)>> = BTreeMap::new();
     for (a, b) in work.alignment.pairs() {
         if matches!(work.alignment.reason(Side::Before, a), Some((MatchReason::Split, _)))
             && let (Some(from), Some(to)) = (service(Side::Before, a), service(Side::After, b))
@@ -349,7 +367,7 @@ fn services(work: &Work<'_>, drafts: &mut Drafts) {
         };
         let Some(&(a, b)) = pairs.first() else { continue };
         let nodes = Pair::new(pairs.iter().map(|p| p.0).collect(), pairs.iter().map(|p| p.1).collect());
-        let mut draft = Draft::new(kind, Side::After, work.path(Side::After, b), nodes);
+        let mut draft = Draft::new(kind, work.path(Side::After, b), nodes);
         draft.from_path = Some(work.path(Side::Before, a));
         let score = work.alignment.reason(Side::Before, a).map_or(0.0, |(_, score)| score);
         draft.matched = MatchInfo { score, reason: MatchReason::Split.name() };
@@ -361,6 +379,7 @@ fn services(work: &Work<'_>, drafts: &mut Drafts) {
 /// Charges the time of renamed, moved, split and merged spans to their findings, where no finding about time has it:
 /// for moved ones also what lies below, which left one place of the critical path and entered another.
 pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
+    let mut below: Pair<Vec<(u32, u32)>> = Pair::default();
     for number in 0..drafts.list.len() {
         let Some(draft) = drafts.list.get(number) else { continue };
         let kind = draft.kind;
@@ -370,13 +389,15 @@ pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
         let nodes = draft.nodes.clone();
         for side in SIDES {
             for &top in nodes.get(side) {
-                let end = if kind == FindingKind::Moved { work.node(side, top).subtree_end } else { top + 1 };
-                for node in top..end {
-                    drafts.own(side, node, number as u32);
+                if kind == FindingKind::Moved {
+                    below.get_mut(side).push((top, number as u32));
+                } else {
+                    drafts.own(side, top, number as u32);
                 }
             }
         }
     }
+    drafts.own_subtrees(work, &below);
 }
 
 /// Charges all nodes of a unit to what its top is charged to.

@@ -7,29 +7,40 @@ use std::collections::BTreeMap;
 /// Suspects shown at most.
 const MOST: usize = 10;
 
+/// What speaks against one service.
+#[derive(Default)]
+struct Evidence<'a> {
+    score: f64,
+    operations: BTreeMap<&'a Operation, f64>,
+    reasons: Vec<Note>,
+}
+
 /// Ranks over all evidence: time in both directions (a service that fails early gets faster), own errors, lost and
 /// new children. Changes that blame nobody (drift, attributes, renames) do not count.
 pub(super) fn rank(findings: &[Finding], root_ns: u64) -> Vec<Suspect> {
-    let mut by_service: BTreeMap<&str, (f64, BTreeMap<&Operation, f64>, Vec<Note>)> = BTreeMap::new();
+    let mut by_service: BTreeMap<&str, Evidence<'_>> = BTreeMap::new();
     for finding in findings {
         let (Some(operation), Some(weight)) = (finding.operation(), structure_weight(finding.kind)) else { continue };
         let time = finding.contribution_ns.unsigned_abs() as f64 / root_ns.max(1) as f64;
         let score = weight + time;
         let entry = by_service.entry(&operation.service).or_default();
-        entry.0 += score;
-        *entry.1.entry(operation).or_default() += score;
+        entry.score += score;
+        *entry.operations.entry(operation).or_default() += score;
         let contribution = if finding.contribution_ns == 0 {
             String::new()
         } else {
             format!(", {} of the request", units::signed_duration(finding.contribution_ns))
         };
-        entry.2.push(Note { code: finding.kind.name(), message: format!("{}: {}{contribution}", operation.name, finding.title) });
+        entry.reasons.push(Note {
+            code: finding.kind.name(),
+            message: format!("{}: {}{contribution}", operation.name, finding.title),
+        });
     }
-    let total: f64 = by_service.values().map(|entry| entry.0).sum();
+    let total: f64 = by_service.values().map(|entry| entry.score).sum();
     let mut suspects: Vec<Suspect> = by_service
         .into_iter()
-        .filter(|(_, entry)| entry.0 > 0.0)
-        .map(|(service, (score, operations, reasons))| {
+        .filter(|(_, entry)| entry.score > 0.0)
+        .map(|(service, Evidence { score, operations, reasons })| {
             let mut operations: Vec<(Operation, f64)> =
                 operations.into_iter().map(|(operation, score)| (operation.clone(), score / total)).collect();
             operations.sort_by(|x, y| y.1.total_cmp(&x.1).then_with(|| x.0.cmp(&y.0)));

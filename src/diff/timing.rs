@@ -43,7 +43,8 @@ impl Measured {
 
 /// Finds what takes more or less time; returns what the pair's jitter is.
 pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) -> Scatter {
-    let measured: Vec<Measured> = work.classes.iter().enumerate().flat_map(|(number, class)| measure(work, number, class)).collect();
+    let measured: Vec<Measured> =
+        work.classes.iter().enumerate().flat_map(|(number, class)| measure(work, number, class)).collect();
     let scatter = Scatter::new(work, &measured);
     for one in &measured {
         if let Some(class) = work.classes.get(one.class)
@@ -111,10 +112,8 @@ impl Scatter {
         let same_way = ratios.iter().filter(|&&ratio| ratio * middle > 0.0).count();
         // The median of n values scatters by 1.2533 sigma / sqrt(n); four of those are beyond chance.
         let beyond_chance = middle.abs() > 4.0 * 1.2533 * spread / (count.max(1) as f64).sqrt();
-        let is_drift = count >= 3
-            && 10 * same_way >= 8 * count
-            && middle.abs() > work.options.drift_ratio.ln()
-            && beyond_chance;
+        let is_drift =
+            count >= 3 && 10 * same_way >= 8 * count && middle.abs() > work.options.drift_ratio.ln() && beyond_chance;
         // A spread from few classes is itself uncertain: widen the limit.
         let sigmas = work.options.jitter_sigmas * (1.0 + 4.0 / count.max(1) as f64);
         let limit = if count >= ENOUGH { sigmas * spread } else { 0.0 };
@@ -132,7 +131,10 @@ impl Scatter {
 
     fn stands_out(&self, log_ratio: f64, ns: Pair<u64>) -> bool {
         let away = (log_ratio - self.center).abs();
-        log_ratio.abs() > self.min_log && away > self.min_log && away > self.limit && ns.before.abs_diff(ns.after) > self.min_ns
+        log_ratio.abs() > self.min_log
+            && away > self.min_log
+            && away > self.limit
+            && ns.before.abs_diff(ns.after) > self.min_ns
     }
 }
 
@@ -148,7 +150,11 @@ fn median(values: &mut [f64]) -> f64 {
 }
 
 fn add(work: &Work<'_>, drafts: &mut Drafts, class: &Class, one: &Measured, scatter: &Scatter) {
-    let kind_of_owner = class.members.first().and_then(|&(_, b)| drafts.list.get(drafts.owner(Side::After, b) as usize)).map(|d| d.kind);
+    let kind_of_owner = class
+        .members
+        .first()
+        .and_then(|&(_, b)| drafts.list.get(drafts.owner(Side::After, b) as usize))
+        .map(|d| d.kind);
     let failing = matches!(kind_of_owner, Some(FindingKind::Failing | FindingKind::Recovered));
     let change = format!("{} → {}{}", units::duration(one.ns.before), units::duration(one.ns.after), ratio(one.ns));
     if failing && let Some(&(_, b)) = class.members.first() {
@@ -158,7 +164,9 @@ fn add(work: &Work<'_>, drafts: &mut Drafts, class: &Class, one: &Measured, scat
         }
         return;
     }
-    if one.metric == Metric::SelfTime && let Some(number) = absorbed(work, drafts, class, scatter) {
+    if one.metric == Metric::SelfTime
+        && let Some(number) = absorbed(work, drafts, class, one.ns)
+    {
         for &(a, b) in &class.members {
             drafts.own(Side::Before, a, number);
             drafts.own(Side::After, b, number);
@@ -167,7 +175,7 @@ fn add(work: &Work<'_>, drafts: &mut Drafts, class: &Class, one: &Measured, scat
     }
     let kind = if one.ns.after > one.ns.before { FindingKind::Slower } else { FindingKind::Faster };
     let nodes = Pair::new(class.members.iter().map(|p| p.0).collect(), class.members.iter().map(|p| p.1).collect());
-    let mut draft = Draft::new(kind, Side::After, class.path.after, nodes);
+    let mut draft = Draft::new(kind, class.path.after, nodes);
     draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
     draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
     draft.confidence = Confidence::Weak;
@@ -179,7 +187,8 @@ fn add(work: &Work<'_>, drafts: &mut Drafts, class: &Class, one: &Measured, scat
     }
     let number = drafts.push(draft);
     for &(a, b) in &class.members {
-        let charged = |side: Side, node: u32| if one.metric == Metric::EdgeTime { work.node(side, node).parent } else { node };
+        let charged =
+            |side: Side, node: u32| if one.metric == Metric::EdgeTime { work.node(side, node).parent } else { node };
         drafts.own(Side::Before, charged(Side::Before, a), number);
         drafts.own(Side::After, charged(Side::After, b), number);
     }
@@ -194,22 +203,24 @@ fn ratio(ns: Pair<u64>) -> String {
 }
 
 /// A span's self time shrinks when a child is instrumented that was not before, and grows when one is not any more:
-/// then nothing runs longer. The finding that the child belongs to, when self time and such children together did
-/// not change.
-fn absorbed(work: &Work<'_>, drafts: &Drafts, class: &Class, scatter: &Scatter) -> Option<u32> {
-    let mut total: Pair<u64> = Pair::default();
+/// then nothing runs longer. The finding that the child belongs to, when such children took over at least half of
+/// what the self time lost, or gave it back.
+fn absorbed(work: &Work<'_>, drafts: &Drafts, class: &Class, ns: Pair<u64>) -> Option<u32> {
+    let mut covered: Pair<u64> = Pair::default();
     let mut largest = (0, NOBODY);
     for &(a, b) in &class.members {
         for (side, node) in [(Side::Before, a), (Side::After, b)] {
-            let (covered, owner) = unmatched_children(work, drafts, side, node);
-            *total.get_mut(side) += work.own_ns(side, node) + covered;
-            if covered > largest.0 && owner != NOBODY {
-                largest = (covered, owner);
+            let (time, owner) = unmatched_children(work, drafts, side, node);
+            *covered.get_mut(side) += time;
+            if time > largest.0 && owner != NOBODY {
+                largest = (time, owner);
             }
         }
     }
-    let together = Measured { class: 0, metric: Metric::SelfTime, ns: total };
-    (largest.1 != NOBODY && !scatter.stands_out(together.log_ratio(), total)).then_some(largest.1)
+    let lost = ns.before as i64 - ns.after as i64;
+    let taken_over = covered.after as i64 - covered.before as i64;
+    let explained = lost.signum() == taken_over.signum() && 2 * taken_over.unsigned_abs() >= lost.unsigned_abs();
+    (largest.1 != NOBODY && explained).then_some(largest.1)
 }
 
 /// Time that a node's unmatched children cover, and the finding of the longest of them.
@@ -222,7 +233,16 @@ fn unmatched_children(work: &Work<'_>, drafts: &Drafts, side: Side, node: u32) -
         if work.is_matched(side, child) {
             continue;
         }
-        covered += end.saturating_sub(start.max(until));
+        // What goes on below a layer is not the layer's own.
+        let inside: u64 = if passes_through(work, side, child) {
+            (child..work.node(side, child).subtree_end)
+                .filter(|&n| !work.is_matched(side, n))
+                .map(|n| work.self_ns(side, n))
+                .sum()
+        } else {
+            end.saturating_sub(start.max(until))
+        };
+        covered += inside;
         until = until.max(end);
         if end - start > longest.0 {
             longest = (end - start, drafts.owner(side, child));
@@ -238,12 +258,29 @@ impl Scatter {
     }
 }
 
+/// Self time of an unmatched node and the unmatched ones below it, when something matched follows below them; `None`
+/// when nothing does, so that it is no layer.
+fn layer_ns(work: &Work<'_>, side: Side, top: u32) -> Option<u64> {
+    let end = work.node(side, top).subtree_end;
+    let (mut total, mut passes, mut node) = (0, false, top);
+    while node < end {
+        if work.is_matched(side, node) {
+            passes = true;
+            node = work.node(side, node).subtree_end.max(node + 1);
+        } else {
+            total += work.self_ns(side, node);
+            node += 1;
+        }
+    }
+    passes.then_some(total)
+}
+
 /// Names what moved everything alike, and charges all time to it that no other finding explains.
 pub(super) fn drift(work: &Work<'_>, drafts: &mut Drafts, scatter: &Scatter) {
     if !scatter.is_drift {
         return;
     }
-    let mut draft = Draft::new(FindingKind::Drift, Side::After, work.path(Side::After, 1), Pair::new(vec![1], vec![1]));
+    let mut draft = Draft::new(FindingKind::Drift, work.path(Side::After, 1), Pair::new(vec![1], vec![1]));
     draft.confidence = Confidence::Weak;
     draft.title = format!(
         "everything takes {} as long: {} of {} call paths moved the same way",

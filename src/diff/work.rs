@@ -7,7 +7,7 @@ use super::options::DiffOptions;
 use super::paths::{PathId, Paths};
 use super::times::Times;
 use crate::align::{self, Alignment, MatchReason, Node, ROOT, Tree, UNMATCHED};
-use crate::model::{NO_PARENT, Operations, Pair, Side, Span, Status, Trace, semconv};
+use crate::model::{NO_PARENT, Operations, Pair, Side, Span, Status, Trace, facts};
 use std::collections::HashMap;
 
 /// The shared state. Node numbers are those of the trees: span index plus one, 0 is the virtual root.
@@ -43,8 +43,17 @@ impl<'a> Work<'a> {
         let times = traces.as_ref().map(Times::new);
         let mut paths = Paths::default();
         let path_of = trees.as_ref().map(|tree| paths.of_tree(tree));
-        let mut work =
-            Work { traces, options, trees, alignment, times, paths, path_of, classes: Vec::new(), class_of: Vec::new() };
+        let mut work = Work {
+            traces,
+            options,
+            trees,
+            alignment,
+            times,
+            paths,
+            path_of,
+            classes: Vec::new(),
+            class_of: Vec::new(),
+        };
         work.find_classes();
         work
     }
@@ -124,7 +133,9 @@ impl<'a> Work<'a> {
 
     /// The operation of a node as text, `service: name`.
     pub fn label(&self, side: Side, node: u32) -> String {
-        self.operations().get(self.node(side, node).operation).map_or_else(|| "the entry point".to_owned(), ToString::to_string)
+        self.operations()
+            .get(self.node(side, node).operation)
+            .map_or_else(|| "the entry point".to_owned(), ToString::to_string)
     }
 
     /// Duration of the entry span on each side; `None` for an empty side.
@@ -142,6 +153,6 @@ fn tree_of(trace: &Trace) -> Tree {
         failed: span.status == Status::Error,
         start_ns: span.start_ns - origin,
         duration_ns: span.duration_ns(),
-        likeness: semconv::likeness(trace.store.attributes(span), span.kind),
+        likeness: facts::likeness(trace.store.attributes(span)),
     }))
 }

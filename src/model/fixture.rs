@@ -11,8 +11,8 @@
 
 use super::attributes::{Packer, SpanHead, field};
 use super::{
-    Body, Kind, NO_PARENT, Operation, Operations, Resource, Scope, Span, SpanId, SpanMarks, SpanStore, Status, Trace,
-    TraceId, Value,
+    Body, Kind, NO_PARENT, Operation, Operations, Pair, Resource, Scope, Span, SpanId, SpanMarks, SpanStore, Status,
+    Trace, TraceId, Value,
 };
 use std::sync::Arc;
 
@@ -42,6 +42,21 @@ pub fn trace(text: &str) -> Trace {
         at = builder.add(&lines, at, NO_PARENT, EPOCH_NS);
     }
     builder.finish()
+}
+
+/// Two traces whose operations count in one table, as after `ingest::identity::unify`.
+pub fn pair(before: &str, after: &str) -> Pair<Trace> {
+    let mut pair = Pair::new(trace(before), trace(after));
+    let mut table = pair.before.operations.clone();
+    let numbers: Vec<_> = pair.after.operations.iter().map(|operation| table.intern(operation.clone())).collect();
+    for span in &mut pair.after.store.spans {
+        if let Some(&number) = numbers.get(span.operation.0 as usize) {
+            span.operation = number;
+        }
+    }
+    pair.before.operations = table.clone();
+    pair.after.operations = table;
+    pair
 }
 
 fn parse(line: &str) -> Line<'_> {
