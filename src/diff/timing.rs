@@ -50,7 +50,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) -> Scatter {
         if let Some(class) = work.classes.get(one.class)
             && scatter.stands_out(one.log_ratio(), one.ns)
         {
-            add(work, drafts, class, one, &scatter);
+            add(work, drafts, class, one);
         }
     }
     scatter
@@ -149,7 +149,7 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-fn add(work: &Work<'_>, drafts: &mut Drafts, class: &Class, one: &Measured, scatter: &Scatter) {
+fn add(work: &Work<'_>, drafts: &mut Drafts, class: &Class, one: &Measured) {
     let kind_of_owner = class
         .members
         .first()
@@ -234,15 +234,7 @@ fn unmatched_children(work: &Work<'_>, drafts: &Drafts, side: Side, node: u32) -
             continue;
         }
         // What goes on below a layer is not the layer's own.
-        let inside: u64 = if passes_through(work, side, child) {
-            (child..work.node(side, child).subtree_end)
-                .filter(|&n| !work.is_matched(side, n))
-                .map(|n| work.self_ns(side, n))
-                .sum()
-        } else {
-            end.saturating_sub(start.max(until))
-        };
-        covered += inside;
+        covered += layer_ns(work, side, child).unwrap_or_else(|| end.saturating_sub(start.max(until)));
         until = until.max(end);
         if end - start > longest.0 {
             longest = (end - start, drafts.owner(side, child));
