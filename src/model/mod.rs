@@ -4,6 +4,7 @@
 //! Invariant: a value built by its constructor is valid, and every walk over data that came from outside is bounded.
 
 pub mod attributes;
+pub mod canonical;
 pub mod facts;
 pub mod fixture;
 pub mod id;
