@@ -6,8 +6,9 @@
 use super::draft::{Draft, Drafts};
 use super::types::{AttributeChange, Change, FindingKind, MatchInfo};
 use super::work::{Class, Work};
+use crate::model::canonical::{self, CanonicalValue};
 use crate::model::semconv::{self, KeyClass};
-use crate::model::{Pair, Side, Value, canonical, masking};
+use crate::model::{Pair, Side, Value, masking};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Attributes shown for one finding.
@@ -78,9 +79,9 @@ fn class_changes(work: &Work<'_>, class: &Class) -> Vec<ChangeKey> {
         for (side, node) in [(Side::Before, a), (Side::After, b)] {
             dropped |= work.span(side, node).is_some_and(|span| span.marks.has(crate::model::SpanMarks::DROPPED));
             for (key, value) in plain(work, side, node) {
-                let values = keys.entry(key).or_default();
+                let values = keys.entry(key.to_owned()).or_default();
                 *values.present.get_mut(side) += 1;
-                if let Some((masked, shown)) = comparable(&value) {
+                if let Some((masked, shown)) = comparable(&value.as_value()) {
                     values.seen.get_mut(side).entry(masked).or_insert(shown);
                 }
             }
@@ -127,12 +128,11 @@ fn same_scope(work: &Work<'_>, class: &Class) -> bool {
 }
 
 /// The comparable attributes of a span under their current names.
-fn plain<'a>(work: &'a Work<'_>, side: Side, node: u32) -> Vec<(String, Value<'a>)> {
+fn plain<'a>(work: &'a Work<'_>, side: Side, node: u32) -> Vec<(&'a str, CanonicalValue<'a>)> {
     let Some(span) = work.span(side, node) else { return Vec::new() };
-    canonical::attributes(work.traces.get(side).store.attributes(span), span.kind)
+    canonical::canonical(work.traces.get(side).store.attributes(span), span.kind)
         .into_iter()
         .filter(|(key, _)| semconv::class(key) == KeyClass::Plain)
-        .map(|(key, value)| (key.to_string(), value))
         .collect()
 }
 
@@ -163,10 +163,10 @@ pub(super) fn of_draft(work: &Work<'_>, draft: &Draft) -> Vec<AttributeChange> {
         let Some(span) = draft.example.get(side).and_then(|node| work.span(side, node)) else {
             return BTreeMap::new();
         };
-        canonical::attributes(work.traces.get(side).store.attributes(span), span.kind)
+        canonical::canonical(work.traces.get(side).store.attributes(span), span.kind)
             .into_iter()
-            .filter(|(key, _)| TELLING.contains(&key.as_ref()) || semconv::class(key) != KeyClass::Noise)
-            .map(|(key, value)| (key.to_string(), shorten(&value.to_string())))
+            .filter(|(key, _)| TELLING.contains(key) || semconv::class(key) != KeyClass::Noise)
+            .map(|(key, value)| (key.to_owned(), shorten(&value.as_value().to_string())))
             .collect()
     };
     let (before, after) = (shown(Side::Before), shown(Side::After));

@@ -153,9 +153,14 @@ impl<'a> Facts<'a> {
         !self.any
     }
 
-    /// The value of a fact.
+    /// The value of a fact as it was sent.
+    pub fn sent(&self, fact: Fact) -> Value<'a> {
+        self.values.get(fact as usize).copied().unwrap_or(Value::Empty)
+    }
+
+    /// The value of a fact under the current conventions.
     pub fn value(&self, fact: Fact) -> Value<'a> {
-        let value = self.values.get(fact as usize).copied().unwrap_or(Value::Empty);
+        let value = self.sent(fact);
         semconv::current_value(fact.key(), value).unwrap_or(value)
     }
 
