@@ -213,12 +213,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn emit(
-        &mut self,
-        block: Vec<u8>,
-        records: &[Range<usize>],
-        context: &mut Context<'_>,
-    ) -> Result<(), ReadError> {
+    fn emit(&mut self, block: Vec<u8>, records: &[Range<usize>], context: &mut Context<'_>) -> Result<(), ReadError> {
         if self.layout == Layout::Bare {
             context.report.saw(Format::OtlpProto);
             batch(block, context, |decoder| records.iter().for_each(|range| decoder.record(range.clone(), false)));

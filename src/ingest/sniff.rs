@@ -201,12 +201,16 @@ fn known_protobuf(head: &[u8]) -> Option<(&'static str, &'static str)> {
     match fields.next_field() {
         // A list of spans that begin with their trace id: Zipkin's, or Jaeger's own model one level down.
         Ok(Some((1, Field::Bytes(id)))) if id.len() == 16 || id.len() == 8 => match fields.next_field() {
-            Ok(Some((2, Field::Bytes(id)))) if id.len() == 8 => Some(("Jaeger protobuf", "export it from Jaeger as JSON")),
+            Ok(Some((2, Field::Bytes(id)))) if id.len() == 8 => {
+                Some(("Jaeger protobuf", "export it from Jaeger as JSON"))
+            }
             Ok(Some((2 | 3, Field::Bytes(_)))) => Some(("Zipkin protobuf", "export it from Zipkin as v2 JSON")),
             _ => None,
         },
         // sample_type { type, unit } as indices into the string table.
-        Ok(Some((1, Field::Varint(_)))) if first.len() <= 8 => Some(("a pprof profile", "spandiff compares traces, not profiles")),
+        Ok(Some((1, Field::Varint(_)))) if first.len() <= 8 => {
+            Some(("a pprof profile", "spandiff compares traces, not profiles"))
+        }
         Ok(Some((8 | 10, Field::Varint(_)) | (6, Field::Bytes(_)))) => {
             Some(("a Perfetto trace or another protobuf", CONVERT))
         }

@@ -1,1 +1,15 @@
-fn main() {}
+//! The integration tests, one binary: each file one subject.
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests stop at the first surprise and say what they skip"
+)]
+
+#[path = "../bench/data.rs"]
+#[allow(dead_code, reason = "benches use the rest of it")]
+mod data;
+mod fuzz_corpus;
+mod reading;
+mod seen;

@@ -18,9 +18,7 @@ mod tests;
 use super::{Batch, ReadReport};
 use crate::model::attributes::{Attributes, Value, field};
 use crate::model::wire::{Field, Fields, WireError, read_varint};
-use crate::model::{
-    Body, Limits, NO_PARENT, OperationId, Resource, Scope, Span, SpanMarks, Symbol, Symbols, Warning,
-};
+use crate::model::{Body, Limits, NO_PARENT, OperationId, Resource, Scope, Span, SpanMarks, Symbol, Symbols, Warning};
 use check::{Bounds, Checker, Head};
 use rewrite::{Message, Rewriter};
 use std::collections::HashMap;
@@ -141,12 +139,7 @@ struct Tally {
 }
 
 impl<'b, 'c> Decoder<'b, 'c> {
-    pub fn new(
-        bytes: &'b [u8],
-        limits: &'c Limits,
-        symbols: &'c mut Symbols,
-        report: &'c mut ReadReport,
-    ) -> Self {
+    pub fn new(bytes: &'b [u8], limits: &'c Limits, symbols: &'c mut Symbols, report: &'c mut ReadReport) -> Self {
         Decoder {
             bytes,
             limits,
@@ -405,7 +398,9 @@ impl<'b, 'c> Decoder<'b, 'c> {
         };
         self.checker.dirty = false;
         if let Err(fault) = self.checker.labelled(message, attributes, texts) {
-            self.report.warnings.add_with(Warning::InvalidRecord, || format!("resource or scope at byte {start}: {fault}"));
+            self.report
+                .warnings
+                .add_with(Warning::InvalidRecord, || format!("resource or scope at byte {start}: {fault}"));
             return Body::default();
         }
         if self.checker.dirty {
