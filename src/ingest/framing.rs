@@ -157,14 +157,14 @@ impl Reader<'_> {
         let mut split = split(self.layout, &self.block);
         if let Some(Piece::Partial { total, .. }) = split.next
             && split.used == 0
-            && !self.ended
         {
-            let most = context.limits.record_bytes.min(MOST_RECORD_BYTES);
-            if total > most {
+            if total > context.limits.record_bytes.min(MOST_RECORD_BYTES) {
                 return self.give_up(context, Some(total)).map(|()| false);
             }
-            self.fill((total as usize).max(self.block.len() + 1))?;
-            return Ok(true);
+            if !self.ended {
+                self.fill((total as usize).max(self.block.len() + 1))?;
+                return Ok(true);
+            }
         }
         let rest = self.block.split_off(split.used);
         let block = std::mem::replace(&mut self.block, rest);
@@ -173,7 +173,8 @@ impl Reader<'_> {
         match split.next.take() {
             None => Ok(!self.ended || !self.block.is_empty()),
             Some(Piece::Broken) => self.give_up(context, None).map(|()| false),
-            Some(_) if !self.ended => Ok(true),
+            // Also at the end: the next round looks at what is left by itself.
+            Some(_) if !self.ended || split.used > 0 => Ok(true),
             Some(piece) => self.tail(&piece, context).map(|()| false),
         }
     }
@@ -183,9 +184,7 @@ impl Reader<'_> {
         while !self.ended && self.block.len() < wanted {
             // Never more room than what is there already, beyond a block: lengths may lie.
             let missing = (wanted - self.block.len()).min(self.block.len().max(BLOCK_BYTES));
-            if self.block.len() >= BLOCK_BYTES {
-                self.block.reserve_exact(missing);
-            }
+            self.block.reserve_exact(missing);
             self.ended = self.input.take(missing as u64).read_to_end(&mut self.block)? < missing;
         }
         Ok(())
@@ -333,7 +332,10 @@ impl Joined {
 }
 
 /// Makes one batch of a block and hands it on, unless it is empty.
-fn batch(block: Vec<u8>, context: &mut Context<'_>, decode: impl FnOnce(&mut Decoder<'_, '_>)) {
+fn batch(mut block: Vec<u8>, context: &mut Context<'_>, decode: impl FnOnce(&mut Decoder<'_, '_>)) {
+    if block.capacity() - block.len() > block.len() / 8 {
+        block.shrink_to_fit();
+    }
     let mut decoder = Decoder::new(&block, &context.limits, context.symbols, &mut context.report);
     decode(&mut decoder);
     let parts = decoder.finish();

@@ -50,9 +50,19 @@ fn skippable_frame(head: &[u8]) -> bool {
 }
 
 /// Whether the first character that is not white space opens a JSON document.
+///
+/// A message whose first field is 123 or 91 bytes long begins with a line feed and a bracket too. It has control
+/// characters among its first bytes, which JSON never has.
 pub(super) fn is_json(bytes: &[u8]) -> bool {
-    let bytes = bytes.strip_prefix(&BOM).unwrap_or(bytes);
-    matches!(bytes.trim_ascii_start(), [b'{' | b'[', ..])
+    let text = bytes.strip_prefix(&BOM).unwrap_or(bytes);
+    let head = bytes.get(..PEEK_BYTES).unwrap_or(bytes);
+    matches!(text.trim_ascii_start(), [b'{' | b'[', ..])
+        && !(bytes.starts_with(b"\n") && !head.iter().all(is_text) && is_bare(head))
+}
+
+/// Whether a byte can stand in text of one byte a character or more.
+const fn is_text(byte: &u8) -> bool {
+    !byte.is_ascii_control() || matches!(byte, b'\n' | b'\r' | b'\t')
 }
 
 /// What decompressed bytes are, given the first [`PEEK_BYTES`] of them. What the user said decides where it can.
@@ -220,7 +230,6 @@ fn known_protobuf(head: &[u8]) -> Option<(&'static str, &'static str)> {
 
 /// An error for text. Protobuf of traces never gets through its first attribute without a control character.
 fn text_error(head: &[u8]) -> Option<ReadError> {
-    let is_text = |byte: &u8| !byte.is_ascii_control() || matches!(byte, b'\n' | b'\r' | b'\t');
     let valid = match std::str::from_utf8(head) {
         Ok(_) => true,
         Err(error) => error.error_len().is_none() && head.len() == PEEK_BYTES,
@@ -306,9 +315,14 @@ mod tests {
 
     #[test]
     fn json_is_seen_behind_white_space_and_a_byte_order_mark() {
-        for head in [&b"{"[..], b" \n[", b"\xef\xbb\xbf{}", b"\xef\xbb\xbf\n["] {
+        for head in
+            [&b"{"[..], b" \n[", b"\xef\xbb\xbf{}", b"\xef\xbb\xbf\n[", b"\n{\n \"a\": 1}", b"\n{\n\n\n\n\n\n\n"]
+        {
             assert!(matches!(content(head, None), Ok(Content::Json)));
         }
+        // 123 bytes of protobuf, not a line feed and a brace.
+        let proto = [&b"\n{\n\x00"[..], &[0x12, 119], &[0x12; 119]].concat();
+        assert!(matches!(content(&proto, None), Ok(Content::Proto(Layout::Bare))));
         assert!(matches!(content(b" \r\n", None), Ok(Content::Empty)));
         assert!(matches!(content(b"", None), Ok(Content::Empty)));
     }

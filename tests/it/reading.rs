@@ -337,8 +337,7 @@ fn bombs_are_stopped_while_they_inflate() {
 
 #[test]
 fn a_cut_compressed_stream_is_used_as_far_as_it_goes() {
-    let request = data::request(20_000, 10);
-    let bytes = framed(&vec![data::request(200, 10).encode_to_vec(); 100]);
+    let bytes = data::request(20_000, 10).encode_to_vec();
     for (packed, codec) in [(gzip(&bytes), "gzip"), (zstd(&bytes), "zstd")] {
         let half = &packed[..packed.len() / 2];
         let (result, store, report) = read_all(half, None, Limits::default());
@@ -346,14 +345,13 @@ fn a_cut_compressed_stream_is_used_as_far_as_it_goes() {
         assert!(store.spans.len() > 5_000 && store.spans.len() < 15_000, "{} spans of {codec}", store.spans.len());
         assert!(report.warnings.count(Warning::TruncatedTail) > 0);
         let error = error_of(&packed[..20], Limits::default());
-        assert!(error.starts_with(&format!("broken {codec} stream after 0 decompressed bytes")), "{error}");
+        assert!(error.starts_with(&format!("broken {codec} stream after ")), "{error}");
         let mut damaged = packed.clone();
         let middle = damaged.len() / 2;
         damaged[middle..middle + 8].copy_from_slice(&[0x5a; 8]);
         let (result, store, report) = read_all(&damaged, None, Limits::default());
         assert!(result.is_ok() && !store.spans.is_empty() && report.warnings.iter().count() > 0);
     }
-    assert_eq!(of_prost(&request).len(), 20_000);
 }
 
 #[test]
