@@ -1,12 +1,23 @@
 //! Floor 2: bytes become traces.
+//!
+//! May use: `model`, `flate2`, `zstd`, `serde_json`. Never: files, network, clock.
+//! Invariant: a readable container never fails as a whole; what was not used is a counted warning (spans in = used +
+//! warned); no wire type leaves the room; every allocation is bounded by the bytes that really came.
 
 pub mod assemble;
 pub mod batch;
 pub mod context;
+mod decompress;
 pub mod drain;
+mod framing;
 pub mod identity;
+pub mod json;
+pub mod otlp_proto;
+pub mod read;
 pub mod rules;
+pub mod select;
 mod skew;
+mod sniff;
 pub mod template;
 
 pub use assemble::assemble;

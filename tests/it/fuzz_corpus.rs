@@ -1,0 +1,1 @@
+//! Replays the fuzzers' corpus through the same functions, with tight limits.
