@@ -8,3 +8,4 @@ pub mod align;
 pub mod diff;
 pub mod ingest;
 pub mod model;
+pub mod report;
