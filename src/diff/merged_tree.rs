@@ -4,7 +4,7 @@ use super::draft::{Draft, Drafts};
 use super::types::{FindingKind, Mark, MatchInfo, NodeSide, TreeNode};
 use super::work::Work;
 use crate::align::{ROOT, UNMATCHED};
-use crate::model::{OperationId, Pair, Side};
+use crate::model::{Pair, Side};
 
 /// Every node of both sides once, in pre-order. `rank` gives for each draft its place among the findings.
 pub(super) fn build(work: &Work<'_>, drafts: &Drafts, rank: &[Option<usize>]) -> Vec<TreeNode> {
@@ -111,8 +111,8 @@ fn row(
     let matched = work.alignment.reason(side, node);
     TreeNode {
         depth,
-        operation,
-        from: (before != operation).then_some(before).filter(|id| *id != OperationId::NONE),
+        operation: work.operation(operation),
+        from: (before != operation).then(|| work.operation(before)),
         mark,
         sides,
         inherited,

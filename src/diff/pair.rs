@@ -70,7 +70,6 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         notes: notes::notes(work),
         omitted,
         tree: if work.options.tree { merged_tree::build(work, drafts, &rank) } else { Vec::new() },
-        operations: work.operations().clone(),
         services: services::graph(work),
         findings,
     }

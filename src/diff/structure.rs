@@ -7,6 +7,7 @@ use super::work::Work;
 use crate::align::{MatchReason, ROOT};
 use crate::model::{Pair, Side, SpanMarks};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 const SIDES: [Side; 2] = [Side::Before, Side::After];
 
@@ -333,14 +334,14 @@ fn relocated(work: &Work<'_>, drafts: &mut Drafts) {
 }
 
 /// The service before and the service after.
-type ServicePair = (Box<str>, Box<str>);
+type ServicePair = (Arc<str>, Arc<str>);
 
 /// Work that another service does now: one finding for each pair of services.
 fn services(work: &Work<'_>, drafts: &mut Drafts) {
     let service = |side: Side, node: u32| {
         work.operations().get(work.node(side, node).operation).map(|operation| operation.service.clone())
     };
-    let mut all: Pair<BTreeSet<Box<str>>> = Pair::default();
+    let mut all: Pair<BTreeSet<Arc<str>>> = Pair::default();
     for side in SIDES {
         let operations: BTreeSet<_> = work.trees.get(side).nodes().iter().skip(1).map(|node| node.operation).collect();
         *all.get_mut(side) = operations

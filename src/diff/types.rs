@@ -2,7 +2,7 @@
 //!
 //! Durations are integers in nanoseconds, differences are after minus before, `None` means "not on that side".
 
-use crate::model::{Kind, Operation, OperationId, Operations, Pair, SpanId, Status, TraceId, Warnings};
+use crate::model::{Kind, Operation, Pair, SpanId, Status, TraceId, Warnings};
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,6 @@ pub struct Diff {
     pub omitted: Omitted,
     /// The merged tree in pre-order: every node of both sides once. Empty unless `DiffOptions::tree` asks for it.
     pub tree: Vec<TreeNode>,
-    /// The operations that the tree's numbers count in.
-    pub operations: Operations,
     /// Which service calls which, on both sides.
     pub services: ServiceGraph,
 }
@@ -547,10 +545,10 @@ impl Mark {
 pub struct TreeNode {
     /// Depth, 0 for an entry point. Removed nodes stand under the partner of their parent.
     pub depth: u32,
-    /// The operation (after side's, or before side's if it is only there), in `Diff::operations`.
-    pub operation: OperationId,
+    /// The operation (after side's, or before side's if it is only there).
+    pub operation: Operation,
     /// The before side's operation where it differs.
-    pub from: Option<OperationId>,
+    pub from: Option<Operation>,
     /// What to show in front of the row.
     pub mark: Mark,
     /// Each side's numbers.

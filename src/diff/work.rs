@@ -7,7 +7,7 @@ use super::options::DiffOptions;
 use super::paths::{PathId, Paths};
 use super::times::Times;
 use crate::align::{self, Alignment, MatchReason, Node, ROOT, Tree, UNMATCHED};
-use crate::model::{NO_PARENT, Operations, Pair, Side, Span, Status, Trace, facts};
+use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, Status, Trace, facts};
 use std::collections::HashMap;
 
 /// The shared state. Node numbers are those of the trees: span index plus one, 0 is the virtual root.
@@ -81,6 +81,12 @@ impl<'a> Work<'a> {
 
     pub fn operations(&self) -> &Operations {
         &self.traces.after.operations
+    }
+
+    /// An operation by its number; that of an empty name for one that is not in the table.
+    pub fn operation(&self, id: OperationId) -> Operation {
+        let nameless = || Operation { service: "".into(), kind: Kind::Internal, name: "".into() };
+        self.operations().get(id).cloned().unwrap_or_else(nameless)
     }
 
     pub fn node(&self, side: Side, node: u32) -> &Node {

@@ -3,16 +3,17 @@
 use super::span::Kind;
 use indexmap::IndexSet;
 use std::fmt;
+use std::sync::Arc;
 
 /// An operation: spans of one operation are "the same thing happening again".
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Operation {
     /// `service.namespace/service.name`, or `service.name` alone without a namespace.
-    pub service: Box<str>,
+    pub service: Arc<str>,
     /// Span kind; unspecified counts as internal.
     pub kind: Kind,
     /// The normalised name (`GET /users/{}`).
-    pub name: Box<str>,
+    pub name: Arc<str>,
 }
 
 impl fmt::Display for Operation {

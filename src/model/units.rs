@@ -89,7 +89,7 @@ pub fn percent(share: f64) -> String {
         return "?".into();
     }
     let value = share.abs() * 100.0;
-    let (text, nothing) = if value.round() >= 1.0 {
+    let (text, nothing) = if value >= 0.95 {
         (count(value.round().min(1e18) as u64), false)
     } else {
         let tenths = (value * 10.0).round() as u64;

@@ -121,9 +121,10 @@ fn tree(diff: &Diff, view: TreeView, out: &mut dyn Write) -> io::Result<()> {
                 let Some(node) = diff.tree.get(index) else { continue };
                 (node_label(node), node.mark)
             }
-            Content::Unchanged { count: nodes, bound_ns, .. } => {
-                (vec![format!("⋯ {} unchanged", count(nodes)), format!("each |self Δ| ≤ {}", duration(bound_ns))], Mark::Equal)
-            }
+            Content::Unchanged { count: nodes, bound_ns, .. } => (
+                vec![format!("⋯ {} unchanged", count(nodes)), format!("each |self Δ| ≤ {}", duration(bound_ns))],
+                Mark::Equal,
+            ),
             Content::Repeated { first, count: nodes, .. } => {
                 let Some(node) = diff.tree.get(first) else { continue };
                 let mut lines = node_label(node);
@@ -146,11 +147,6 @@ fn node_label(node: &TreeNode) -> Vec<String> {
     vec![
         format!("{} {}", node.mark.glyph(), visible(&node.operation.name)),
         visible(&node.operation.service).into_owned(),
-        format!(
-            "{} → {} ({})",
-            show(node.sides.before),
-            show(node.sides.after),
-            signed_duration(duration_delta(node))
-        ),
+        format!("{} → {} ({})", show(node.sides.before), show(node.sides.after), signed_duration(duration_delta(node))),
     ]
 }

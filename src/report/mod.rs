@@ -15,7 +15,7 @@ pub mod rows;
 pub mod schema;
 pub mod text;
 pub mod tree;
-pub mod units;
+pub use crate::model::units;
 
 use crate::diff::Diff;
 use std::io;

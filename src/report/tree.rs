@@ -111,14 +111,7 @@ impl Layout<'_> {
         self.line(node.mark, guide, &name, &tags(node), &[&before, &after, &delta, &own], path, style, out)
     }
 
-    fn repeated(
-        &self,
-        node: &TreeNode,
-        nodes: u64,
-        total_ns: u64,
-        guide: &str,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
+    fn repeated(&self, node: &TreeNode, nodes: u64, total_ns: u64, guide: &str, out: &mut dyn Write) -> io::Result<()> {
         let name = format!("{} ({})", visible(&node.operation.name), visible(&node.operation.service));
         let tag = format!("×{}{}", count(nodes), tags(node));
         let (total, none) = (duration(total_ns), "—".to_owned());
