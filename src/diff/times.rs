@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn of_parallel_children_the_last_one_to_end_is_critical() {
-        check("a root 100ms\n  a one 30ms @10ms\n  a two 60ms @10ms", &[40, 30, 60], &[40, 0, 60]);
+        check("a root 100ms\n  a one 30ms @10ms\n  a two 60ms @10ms", &[40, 60, 30], &[40, 60, 0]);
     }
 
     #[test]
