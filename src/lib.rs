@@ -5,5 +5,6 @@
 )]
 
 pub mod diff;
+pub mod generate;
 pub mod ingest;
 pub mod model;
