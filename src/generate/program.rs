@@ -226,15 +226,15 @@ pub struct Plain {
 }
 
 impl What {
-    /// The normalised name that `docs/design` alignment §1 gives a span of this kind with our attributes; the truth
-    /// file speaks of operations by it. HTTP servers that know their route: `{method} {route}`; clients and proxies:
-    /// `{method}` and the path with every hole as `{}` (holes are whole path segments), without the query. SQL:
-    /// `{verb} {table}`. Redis: the command (it has no collection). gRPC: `{service}/{method}`. Kafka: `send` or
-    /// `process` and the topic. Everything else: the span name, which never holds an identifier here.
+    /// The normalised name that alignment (§1 of its design) gives a span of this kind with our attributes; the truth
+    /// speaks of operations by it. HTTP servers that know their route: `{method} {route}`; clients and proxies:
+    /// `{method} {path}` without the query; in both, parameters and identifiers, which are whole path segments here, are
+    /// `{}`. SQL: `{verb} {table}`. Redis: the command (it has no collection). gRPC: `{service}/{method}`. Kafka: `send`
+    /// or `process` and the topic. Everything else: the span name, which never holds an identifier here.
     pub fn operation_name(&self, kind: Kind) -> String {
         match self {
             What::Http(http) if kind == Kind::Server && !http.route.is_empty() => {
-                format!("{} {}", http.method, http.route)
+                format!("{} {}", http.method, masked_path(http.route))
             }
             What::Http(http) => format!("{} {}", http.method, masked_path(http.target)),
             What::Rpc(rpc) => format!("{}/{}", rpc.service, rpc.method),

@@ -370,7 +370,7 @@ mod tests {
         assert_eq!(display_name(&what, Kind::Server, Conventions::New), "GET /users/{id}");
         assert_eq!(display_name(&what, Kind::Client, Conventions::Old), "HTTP GET");
         assert_eq!(display_name(&what, Kind::Client, Conventions::New), "GET");
-        assert_eq!(what.operation_name(Kind::Server), "GET /users/{id}");
+        assert_eq!(what.operation_name(Kind::Server), "GET /users/{}");
         assert_eq!(what.operation_name(Kind::Client), "GET /users/{}");
     }
 }

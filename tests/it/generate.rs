@@ -157,7 +157,7 @@ fn fnv(bytes: &[u8]) -> u64 {
 #[test]
 fn a_seed_means_the_same_bytes_in_every_version() {
     let made = generate(&options(System::Ride, Change::AddedCall, 1));
-    assert_eq!(format!("{:016x} {:016x}", fnv(&made.before), fnv(&made.after)), "BEFORE AFTER");
+    assert_eq!(format!("{:016x} {:016x}", fnv(&made.before), fnv(&made.after)), "4b0fc182220b9e7c fcd0d024649d8782");
 }
 
 #[test]
@@ -409,7 +409,8 @@ fn a_release_changes_the_version_of_one_service() {
     let released: BTreeSet<_> =
         after.iter().filter(|seen| seen.version == "2.15.0").map(|seen| &seen.service).collect();
     assert_eq!(released, BTreeSet::from([&"customer".to_owned()]));
-    assert!(after.iter().any(|seen| seen.scope == "mysql 2.14.0") || after.iter().all(|seen| seen.scope.contains(' ')));
+    let library = |seen: &&Seen| seen.service == "customer" && seen.scope.starts_with("io.opentelemetry.http");
+    assert!(after.iter().find(library).is_some_and(|seen| seen.scope.ends_with("-alpha")), "scopes keep their version");
 }
 
 #[test]
@@ -434,18 +435,18 @@ fn late_starts_do_not_overflow() {
 
 /// The samples: folder, system, change, seed. All with one request a side and ±20 % jitter.
 const SAMPLES: [(&str, System, Change, u64); 12] = [
-    ("spot-the-difference", System::Ride, Change::AddedCall, 1),
-    ("ingress-migration", System::Shop, Change::IngressMigration, 1),
-    ("n-plus-one", System::Shop, Change::NPlusOne, 1),
-    ("retry", System::Shop, Change::Retry, 1),
-    ("lost-cache", System::Shop, Change::LostCache, 1),
-    ("renamed-span", System::Ride, Change::Renamed, 1),
-    ("moved-call", System::Shop, Change::Moved, 1),
-    ("serialized-calls", System::Messaging, Change::Serialized, 1),
-    ("sdk-upgrade", System::Shop, Change::SdkUpgrade, 1),
-    ("same-request", System::Ride, Change::None, 1),
-    ("clock-skew", System::Shop, Change::ClockSkew, 1),
-    ("orphans", System::Ride, Change::Orphans, 1),
+    ("spot-the-difference", System::Ride, Change::AddedCall, 985),
+    ("ingress-migration", System::Shop, Change::IngressMigration, 2),
+    ("n-plus-one", System::Shop, Change::NPlusOne, 3),
+    ("retry", System::Shop, Change::Retry, 4),
+    ("lost-cache", System::Shop, Change::LostCache, 5),
+    ("renamed-span", System::Ride, Change::Renamed, 6),
+    ("moved-call", System::Shop, Change::Moved, 7),
+    ("serialized-calls", System::Messaging, Change::Serialized, 8),
+    ("sdk-upgrade", System::Shop, Change::SdkUpgrade, 9),
+    ("same-request", System::Ride, Change::None, 10),
+    ("clock-skew", System::Shop, Change::ClockSkew, 11),
+    ("orphans", System::Ride, Change::Orphans, 12),
 ];
 
 /// With `SPANDIFF_UPDATE_SAMPLES=1` the files are written instead.
@@ -474,19 +475,4 @@ fn the_first_sample_tells_the_readmes_story() {
     let made = generate(&Options { seed, ..options(system, change, 1) });
     let ms = |bytes: &[u8]| (root(&spans(bytes)).duration_ns() + 5_000_000) / 10_000_000;
     assert_eq!((ms(&made.before), ms(&made.after)), (146, 131), "hundredths of a second");
-}
-
-#[test]
-fn zz_search() {
-    for seed in 1..40_000u64 {
-        let made = generate(&Options { seed, ..options(System::Ride, Change::AddedCall, 1) });
-        let d = |bytes: &[u8]| root(&spans(bytes)).duration_ns() as f64 / 1e6;
-        let (b, a) = (d(&made.before), d(&made.after));
-        if seed < 10 {
-            eprintln!("{seed} {b} {a}");
-        }
-        if (b - 1460.0).abs() < 4.0 && (a - 1310.0).abs() < 4.0 {
-            eprintln!("FOUND {seed} {b} {a}");
-        }
-    }
 }
