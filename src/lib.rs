@@ -6,6 +6,7 @@
 
 pub mod align;
 pub mod diff;
+pub mod generate;
 pub mod ingest;
 pub mod model;
 pub mod report;

@@ -4,6 +4,7 @@
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::float_cmp,
     clippy::print_stderr,
     reason = "tests stop at the first surprise and say what they skip"
 )]
@@ -12,6 +13,7 @@
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
 mod fuzz_corpus;
+mod generate;
 mod reading;
 mod rivals;
 mod seen;
