@@ -476,3 +476,38 @@ fn the_first_sample_tells_the_readmes_story() {
     let ms = |bytes: &[u8]| (root(&spans(bytes)).duration_ns() + 5_000_000) / 10_000_000;
     assert_eq!((ms(&made.before), ms(&made.after)), (146, 131), "hundredths of a second");
 }
+
+/// Service, normalised name and kind of every span, as ingest identifies them.
+fn identified(spans: &[Seen]) -> BTreeSet<String> {
+    use spandiff::model::{Attributes, Kind, attributes::field, facts::Facts};
+    let operation = |seen: &Seen| {
+        let bytes = seen.span.encode_to_vec();
+        let facts = Facts::of(Attributes::of_message(&bytes, field::SPAN_ATTRIBUTES));
+        let kind = Kind::from_otlp(seen.span.kind as u64);
+        let mut name = String::new();
+        spandiff::ingest::template::template_into(&mut name, &facts, kind, &seen.span.name);
+        format!("{} {name} {}", seen.service, kind.name())
+    };
+    spans.iter().map(operation).collect()
+}
+
+/// The generator says how an operation is called, ingest finds out: they must agree, or the truth is useless.
+#[test]
+fn the_truth_calls_operations_as_ingest_does() {
+    let word = |step: &Value, key: &str| step[key].as_str().unwrap().to_owned();
+    for system in System::ALL {
+        for &change in Change::ALL {
+            let (before, after, truth) = sides(system, change, 1);
+            let (before, after) = (identified(&before), identified(&after));
+            if change == Change::SdkUpgrade {
+                assert_eq!(before, after, "conventions are no change");
+            }
+            for finding in truth["findings"].as_array().unwrap() {
+                for step in finding["path"].as_array().unwrap() {
+                    let called = format!("{} {} {}", word(step, "service"), word(step, "name"), word(step, "kind"));
+                    assert!(before.contains(&called) || after.contains(&called), "{change:?}: {called}");
+                }
+            }
+        }
+    }
+}
