@@ -279,3 +279,215 @@ fn free_names(traces: &Pair<Trace>, union: &Operations) -> Vec<bool> {
     }
     known.into_iter().map(|free| free == Some(true)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ingest::rules::OperationRule;
+    use crate::model::fixture;
+    use std::fmt::Write as _;
+
+    fn identified(text: &str) -> Trace {
+        let mut trace = fixture::trace(text);
+        identify(&mut trace, &Rules::default());
+        trace
+    }
+
+    fn unified(before: &str, after: &str) -> (Pair<Trace>, Pair<Warnings>) {
+        let mut traces = Pair::new(identified(before), identified(after));
+        let mut warnings = Pair::default();
+        unify(&mut traces, &mut warnings);
+        (traces, warnings)
+    }
+
+    /// Operations in pre-order.
+    fn names(trace: &Trace) -> Vec<String> {
+        let shown = |span: &Span| trace.operations.get(span.operation).map(ToString::to_string).unwrap_or_default();
+        trace.spans().iter().map(shown).collect()
+    }
+
+    fn ids(trace: &Trace) -> Vec<OperationId> {
+        trace.spans().iter().map(|span| span.operation).collect()
+    }
+
+    #[test]
+    fn identifiers_in_names_and_new_conventions_are_no_other_operation() {
+        let (traces, warnings) = unified(
+            "gateway GET 100ms [server] {http.method=GET, http.target=/users/123456?x}
+               gateway HTTP_GET 80ms [client] {http.method=GET, http.url=http://users-1:80/users/123456}
+                 users load 10ms
+                   users shop 5ms [client] {db.system=mssql, db.operation=SELECT, db.sql.table=users, net.peer.name=db-1}",
+            "gateway GET 100ms [server] {http.request.method=GET, url.path=/users/987654}
+               gateway GET 80ms [client] {http.request.method=GET, url.full=http://users-2/users/987654}
+                 users load 10ms
+                   users SELECT 5ms [client] {db.system.name=microsoft.sql_server, db.query.summary=SELECT users}",
+        );
+        assert_eq!(ids(&traces.before), ids(&traces.after));
+        assert_eq!(
+            names(&traces.after),
+            ["gateway: GET /users/{}", "gateway: GET /users/{}", "users: load", "users: SELECT users"]
+        );
+        assert_eq!(warnings, Pair::default());
+    }
+
+    #[test]
+    fn service_kind_and_version_in_a_path_are_part_of_identity() {
+        let trace = identified(
+            "a x 9ms [server]
+               b x 1ms [server]
+               a x 1ms [client]
+               a /v1/orders 1ms
+               a /v2/orders 1ms",
+        );
+        assert_eq!(trace.operations.len(), 5);
+    }
+
+    #[test]
+    fn hosts_and_versions_are_no_part_of_identity() {
+        let (traces, _) = unified(
+            "a x 9ms [client] {server.address=h1, service.version=1, net.peer.port=1}",
+            "a x 9ms [client] {server.address=h2, service.version=2, net.peer.port=2}",
+        );
+        assert_eq!(ids(&traces.before), ids(&traces.after));
+    }
+
+    #[test]
+    fn both_sides_count_in_one_sorted_table_whichever_comes_first() {
+        let (one, two) = ("a r 9ms\n  c x 1ms\n  b y 1ms", "a r 9ms\n  d z 1ms\n  c x 1ms");
+        let (straight, _) = unified(one, two);
+        let (swapped, _) = unified(two, one);
+        let table = |trace: &Trace| trace.operations.iter().map(ToString::to_string).collect::<Vec<_>>();
+        assert_eq!(table(&straight.before), ["a: r", "b: y", "c: x", "d: z"]);
+        for trace in [&straight.after, &swapped.before, &swapped.after] {
+            assert_eq!(table(trace), table(&straight.before));
+        }
+        assert_eq!(ids(&straight.before), ids(&swapped.after));
+        assert_eq!(ids(&straight.after), ids(&swapped.before));
+    }
+
+    fn word(index: usize) -> String {
+        (0..4).map(|place| char::from(b'a' + (index / 7usize.pow(place) % 7) as u8)).collect()
+    }
+
+    fn many(range: std::ops::Range<usize>, attributes: &str) -> String {
+        let mut text = String::from("a r 9ms\n");
+        for index in range {
+            writeln!(text, "  a load user {} 1ms {attributes}\n    a query of {} 1ms", word(index), word(index))
+                .unwrap();
+        }
+        text
+    }
+
+    #[test]
+    fn very_many_names_under_one_parent_are_folded_over_both_sides_and_below() {
+        for (before, after) in [(0..20, 20..45), (0..40, 40..43), (20..45, 0..20)] {
+            let (traces, warnings) = unified(&many(before.clone(), ""), &many(after.clone(), ""));
+            for (trace, spans) in [(&traces.before, before.len()), (&traces.after, after.len())] {
+                let names = names(trace);
+                assert_eq!(names.len(), 1 + 2 * spans);
+                assert!(names.iter().skip(1).step_by(2).all(|name| name == "a: load user {}"));
+                // Their children had few names each; under one parent now they have many.
+                assert!(names.iter().skip(2).step_by(2).all(|name| name == "a: query of {}"), "{names:?}");
+            }
+            assert_eq!(warnings.before.count(Warning::HighCardinalityName), 2 * before.len() as u64);
+        }
+    }
+
+    #[test]
+    fn few_names_and_vocabularies_stay() {
+        let (traces, warnings) = unified(&many(0..16, ""), &many(16..32, ""));
+        assert_eq!(traces.before.operations.len(), 65);
+        assert!(warnings.before.is_empty());
+        // The same names on both sides match as they are.
+        let (traces, _) = unified(&many(0..60, ""), &many(0..60, ""));
+        assert_eq!(traces.before.operations.len(), 121);
+        // Words of a convention are operations, however many there are.
+        let routes: Vec<String> = [0..30, 30..60]
+            .into_iter()
+            .map(|range| {
+                range.fold("a r 9ms\n".to_owned(), |text, index| {
+                    format!("{text}  a x 1ms [server] {{http.method=GET, http.route=/api/{}}}\n", word(index))
+                })
+            })
+            .collect();
+        let (traces, _) = unified(&routes[0], &routes[1]);
+        assert_eq!(traces.before.operations.len(), 61);
+    }
+
+    fn ruled(text: &str, rules: Vec<OperationRule>) -> (Trace, Ruled) {
+        let mut trace = fixture::trace(text);
+        let ruled = identify(&mut trace, &Rules { operations: rules });
+        (trace, ruled)
+    }
+
+    fn rule(name: &str, template: Option<&str>, effect: Effect) -> OperationRule {
+        OperationRule {
+            name: Some(name.to_owned()),
+            template: template.map(str::to_owned),
+            effect,
+            ..OperationRule::default()
+        }
+    }
+
+    const RULED: &str = "a r 90ms
+               a wrap 50ms
+                 a inner-1 20ms
+                   a leaf 5ms
+                 a inner-2 20ms
+               b health 1ms {http.route=/x}";
+
+    #[test]
+    fn the_first_rule_that_matches_wins() {
+        let by_attribute = OperationRule {
+            service: Some("b*".into()),
+            attributes: [("http.route".to_owned(), "/*".to_owned())].into(),
+            template: Some("probe".into()),
+            ..OperationRule::default()
+        };
+        let rules = vec![
+            rule("inner-2", Some("second"), Effect::Keep),
+            rule("inner*", Some("inner"), Effect::Keep),
+            by_attribute,
+        ];
+        let (trace, ruled) = ruled(RULED, rules);
+        assert_eq!(names(&trace), ["a: r", "a: wrap", "a: inner", "a: leaf", "a: second", "b: probe"]);
+        assert_eq!(ruled, Ruled::default());
+    }
+
+    #[test]
+    fn ignored_spans_leave_their_children_and_folded_ones_take_them_in() {
+        let (trace, counts) =
+            ruled(RULED, vec![rule("wrap", None, Effect::Ignore), rule("health", None, Effect::Ignore)]);
+        assert_eq!(names(&trace), ["a: r", "a: inner-{}", "a: leaf", "a: inner-{}"]);
+        assert_eq!(trace.subtree_end, [4, 3, 3, 4]);
+        assert_eq!(counts, Ruled { ignored: 2, folded: 0 });
+
+        let (trace, counts) = ruled(RULED, vec![rule("wrap", Some("all"), Effect::Fold)]);
+        assert_eq!(names(&trace), ["a: r", "a: all", "b: health"]);
+        assert_eq!(counts, Ruled { ignored: 0, folded: 3 });
+
+        let (trace, counts) = ruled(RULED, vec![rule("r", None, Effect::Ignore)]);
+        assert_eq!(trace.roots().collect::<Vec<_>>(), [0, 4]);
+        assert_eq!(counts, Ruled { ignored: 1, folded: 0 });
+
+        let (trace, counts) = ruled(RULED, vec![rule("*", None, Effect::Ignore)]);
+        assert!(trace.is_empty());
+        assert_eq!(counts, Ruled { ignored: 6, folded: 0 });
+    }
+
+    #[test]
+    fn names_given_by_rules_are_never_folded() {
+        let rules = |range: std::ops::Range<usize>| {
+            let rules = range.map(|index| {
+                let name = format!("load user {}", word(index));
+                rule(&name, Some(&format!("user {}", word(index))), Effect::Keep)
+            });
+            rules.collect::<Vec<_>>()
+        };
+        let (before, _) = ruled(&many(0..30, ""), rules(0..30));
+        let (after, _) = ruled(&many(30..60, ""), rules(30..60));
+        let mut traces = Pair::new(before, after);
+        unify(&mut traces, &mut Pair::default());
+        assert!(traces.before.operations.iter().all(|operation| !operation.name.contains("{}")));
+    }
+}

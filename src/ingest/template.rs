@@ -4,7 +4,7 @@
 //! called over HTTP, a remote procedure too.
 
 use crate::model::facts::{Fact, Facts};
-use crate::model::{Kind, masking, statement};
+use crate::model::{Kind, masking, semconv, statement};
 
 /// What a name was made from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -156,11 +156,7 @@ fn http_into(out: &mut String, facts: &Facts<'_>, kind: Kind, name: &str) -> Opt
     if !matches!(kind, Kind::Server | Kind::Client) {
         return None;
     }
-    let method = match facts.text(Fact::HttpMethod)? {
-        "_OTHER" => "HTTP",
-        known if known.bytes().all(|b| b.is_ascii_uppercase()) => known,
-        _ => "HTTP",
-    };
+    let method = semconv::http_method(facts.text(Fact::HttpMethod)?).unwrap_or("HTTP");
     out.push_str(method);
     let template = if kind == Kind::Server { Fact::HttpRoute } else { Fact::UrlTemplate };
     if let Some(route) = facts.text(template) {
@@ -182,4 +178,310 @@ fn faas_into(out: &mut String, facts: &Facts<'_>, kind: Kind, _name: &str) -> Op
     let function = facts.text(Fact::FaasInvoked).filter(|_| kind == Kind::Client)?;
     out.push_str(function);
     Some(Source::Convention)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::attributes::{Packer, field};
+    use crate::model::{Attributes, Value};
+
+    type Spans<'a> = (&'a str, &'a [(&'a str, &'a str)]);
+
+    fn template(kind: Kind, (name, attributes): Spans<'_>) -> (String, Source) {
+        let mut packer = Packer::new();
+        for (key, value) in attributes {
+            let value = match *value {
+                "true" => Value::Bool(true),
+                text => Value::Str(text),
+            };
+            packer.attribute(field::SPAN_ATTRIBUTES, key, &value);
+        }
+        let body = packer.into_bytes();
+        let mut out = String::from("^");
+        let facts = Facts::of(Attributes::of_message(&body, field::SPAN_ATTRIBUTES));
+        let source = template_into(&mut out, &facts, kind, name);
+        (out.trim_start_matches('^').to_owned(), source)
+    }
+
+    /// All spans have the expected name, though their display names and conventions differ.
+    fn check(kind: Kind, expected: &str, spans: &[Spans<'_>]) {
+        for span in spans {
+            assert_eq!(template(kind, *span).0, expected, "{span:?}");
+        }
+    }
+
+    use Kind::{Client, Consumer, Internal, Producer, Server};
+
+    #[test]
+    fn http_servers_of_all_ages_and_frameworks() {
+        check(
+            Server,
+            "GET /users/{}",
+            &[
+                (
+                    "/users/:id",
+                    &[("http.method", "GET"), ("http.route", "/users/:id"), ("http.target", "/users/7?x=1")],
+                ),
+                ("HTTP GET", &[("http.method", "GET"), ("http.target", "/users/123456?x=1")]),
+                ("GET /users/{id}", &[("http.request.method", "GET"), ("http.route", "/users/{id}")]),
+                ("GET", &[("http.request.method", "GET"), ("url.path", "/users/987654")]),
+                ("get", &[("http.method", "get"), ("http.path", "/users/5")]),
+                ("GET", &[("http.method", "GET"), ("http.url", "http://10.0.0.1:8080/users/8")]),
+                // Both sets at once.
+                (
+                    "GET /users/{id}",
+                    &[
+                        ("http.method", "GET"),
+                        ("http.request.method", "GET"),
+                        ("http.target", "/users/1"),
+                        ("url.path", "/users/1"),
+                        ("http.route", "/users/{id}"),
+                    ],
+                ),
+            ],
+        );
+        check(Server, "GET", &[("HTTP GET", &[("http.method", "GET")]), ("GET", &[("http.request.method", "GET")])]);
+        check(
+            Server,
+            "HTTP /dav",
+            &[
+                ("HTTP", &[("http.request.method", "_OTHER"), ("url.path", "/dav")]),
+                ("PROPFIND /dav", &[("http.method", "PROPFIND"), ("http.target", "/dav")]),
+            ],
+        );
+        check(Server, "checkout", &[("checkout", &[("http.method", "GET")])]);
+    }
+
+    #[test]
+    fn http_clients_of_all_ages() {
+        check(
+            Client,
+            "POST /api/carts/{}/items",
+            &[
+                ("HTTP POST", &[("http.method", "POST"), ("http.url", "http://cart:80/api/carts/7/items?q=1")]),
+                ("POST", &[("http.request.method", "POST"), ("url.full", "https://cart/api/carts/8/items")]),
+                (
+                    "POST /api/carts/{id}/items",
+                    &[
+                        ("http.request.method", "POST"),
+                        ("url.template", "/api/carts/{id}/items"),
+                        ("url.full", "http://x/y"),
+                    ],
+                ),
+            ],
+        );
+        assert_ne!(
+            template(Client, ("GET", &[("http.method", "GET"), ("http.url", "http://a/v1/orders")])),
+            template(Client, ("GET", &[("http.method", "GET"), ("http.url", "http://a/v2/orders")])),
+        );
+    }
+
+    #[test]
+    fn databases_of_all_ages() {
+        check(
+            Client,
+            "SELECT orders",
+            &[
+                (
+                    "SELECT shop.orders",
+                    &[("db.system", "mysql"), ("db.operation", "SELECT"), ("db.sql.table", "orders")],
+                ),
+                ("shop", &[("db.system", "mysql"), ("db.statement", "select * from orders where id = 17")]),
+                (
+                    "SELECT shop",
+                    &[("db.system", "mysql"), ("db.operation", "SELECT"), ("db.statement", "SELECT a FROM `orders`")],
+                ),
+                ("SELECT orders", &[("db.system.name", "mysql"), ("db.query.summary", "SELECT orders")]),
+                (
+                    "SELECT orders",
+                    &[("db.system.name", "mysql"), ("db.operation.name", "select"), ("db.collection.name", "orders")],
+                ),
+            ],
+        );
+        check(
+            Client,
+            "SELECT orders customers",
+            &[
+                ("shop", &[("db.system", "mysql"), ("db.statement", "SELECT 1 FROM orders o JOIN customers c ON 1=1")]),
+                ("x", &[("db.system.name", "mysql"), ("db.query.summary", "SELECT orders customers")]),
+            ],
+        );
+        check(
+            Client,
+            "GET",
+            &[
+                ("GET", &[("db.system", "redis"), ("db.statement", "GET user:17")]),
+                ("get", &[("db.system.name", "redis"), ("db.operation.name", "GET"), ("db.query.text", "GET ?")]),
+            ],
+        );
+        check(
+            Client,
+            "find carts",
+            &[
+                (
+                    "find shop.carts",
+                    &[("db.system", "mongodb"), ("db.operation", "find"), ("db.mongodb.collection", "carts")],
+                ),
+                (
+                    "find carts",
+                    &[("db.system.name", "mongodb"), ("db.operation.name", "find"), ("db.collection.name", "carts")],
+                ),
+            ],
+        );
+        check(
+            Client,
+            "microsoft.sql_server",
+            &[
+                ("mssql", &[("db.system", "mssql")]),
+                ("shop", &[("db.system", "mssql"), ("db.name", "shop")]),
+                ("microsoft.sql_server", &[("db.system.name", "microsoft.sql_server")]),
+            ],
+        );
+        check(
+            Client,
+            "SELECT logs_{}",
+            &[("q", &[("db.system", "mysql"), ("db.statement", "SELECT 1 FROM logs_2024")])],
+        );
+        // A name that somebody chose says more than the system alone.
+        check(Client, "FindDrivers", &[("FindDrivers", &[("db.system", "redis")])]);
+        check(
+            Internal,
+            "OrderRepository.find",
+            &[("OrderRepository.find", &[("db.system", "mysql"), ("db.statement", "SELECT 1")])],
+        );
+    }
+
+    #[test]
+    fn remote_procedures_of_all_ages() {
+        for kind in [Client, Server] {
+            check(
+                kind,
+                "shop.Cart/Add",
+                &[
+                    ("Add", &[("rpc.system", "grpc"), ("rpc.service", "shop.Cart"), ("rpc.method", "Add")]),
+                    ("shop.Cart/Add", &[("rpc.system", "grpc"), ("rpc.service", "shop.Cart"), ("rpc.method", "Add")]),
+                    ("shop.Cart/Add", &[("rpc.system.name", "grpc"), ("rpc.method", "shop.Cart/Add")]),
+                    ("/shop.Cart/Add", &[("rpc.system", "grpc")]),
+                    ("shop.Cart/Add", &[("rpc.system", "grpc"), ("rpc.method", "Add")]),
+                    (
+                        "POST",
+                        &[
+                            ("rpc.system", "connect_rpc"),
+                            ("rpc.method", "shop.Cart/Add"),
+                            ("http.method", "POST"),
+                            ("url.path", "/x"),
+                        ],
+                    ),
+                ],
+            );
+        }
+    }
+
+    #[test]
+    fn messages_of_all_ages_in_one_order_of_words() {
+        check(
+            Producer,
+            "send orders",
+            &[
+                ("orders send", &[("messaging.system", "kafka"), ("messaging.destination", "orders")]),
+                (
+                    "orders publish",
+                    &[
+                        ("messaging.system", "kafka"),
+                        ("messaging.destination.name", "orders"),
+                        ("messaging.operation", "publish"),
+                    ],
+                ),
+                (
+                    "send orders",
+                    &[
+                        ("messaging.system", "kafka"),
+                        ("messaging.destination.name", "orders"),
+                        ("messaging.operation.type", "send"),
+                        ("messaging.operation.name", "produce"),
+                    ],
+                ),
+            ],
+        );
+        check(
+            Consumer,
+            "process orders",
+            &[
+                ("orders process", &[("messaging.system", "kafka"), ("messaging.destination", "orders")]),
+                (
+                    "x",
+                    &[
+                        ("messaging.system", "kafka"),
+                        ("messaging.destination.name", "orders"),
+                        ("messaging.operation", "deliver"),
+                    ],
+                ),
+            ],
+        );
+        check(
+            Consumer,
+            "receive orders.{}",
+            &[("orders.7 receive", &[("messaging.system", "kafka"), ("messaging.destination", "orders.7")])],
+        );
+        check(
+            Producer,
+            "send (temporary)",
+            &[(
+                "a8f6",
+                &[
+                    ("messaging.system", "jms"),
+                    ("messaging.destination.name", "a8f6"),
+                    ("messaging.temp_destination", "true"),
+                ],
+            )],
+        );
+    }
+
+    #[test]
+    fn models_tools_and_functions() {
+        check(
+            Client,
+            "chat gpt-4o-2024-08-06",
+            &[("chat", &[("gen_ai.operation.name", "chat"), ("gen_ai.request.model", "gpt-4o-2024-08-06")])],
+        );
+        check(
+            Internal,
+            "execute_tool search",
+            &[(
+                "tool",
+                &[
+                    ("gen_ai.operation.name", "execute_tool"),
+                    ("gen_ai.tool.name", "search"),
+                    ("gen_ai.request.model", "m"),
+                ],
+            )],
+        );
+        check(
+            Internal,
+            "invoke_agent planner",
+            &[("x", &[("gen_ai.operation.name", "invoke_agent"), ("gen_ai.agent.name", "planner")])],
+        );
+        check(Client, "resize", &[("invoke", &[("faas.invoked_name", "resize")])]);
+    }
+
+    #[test]
+    fn display_names_without_conventions_are_masked() {
+        check(
+            Internal,
+            "load user {}",
+            &[("load user 17", &[]), ("load user 550e8400-e29b-41d4-a716-446655440000", &[])],
+        );
+        check(Internal, "middleware /a", &[("middleware /a", &[("http.method", "GET"), ("http.route", "/b")])]);
+        check(Internal, "", &[("", &[])]);
+    }
+
+    #[test]
+    fn paths_and_display_names_are_free_and_conventions_are_not() {
+        let free = |kind, span| template(kind, span).1 == Source::Free;
+        assert!(free(Internal, ("x", &[])));
+        assert!(free(Server, ("x", &[("http.method", "GET"), ("url.path", "/x")])));
+        assert!(!free(Server, ("x", &[("http.method", "GET"), ("http.route", "/x")])));
+        assert!(!free(Client, ("x", &[("db.system", "mysql"), ("db.query.summary", "SELECT x")])));
+    }
 }

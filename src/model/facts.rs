@@ -106,20 +106,44 @@ facts! {
 
 const COUNT: usize = Fact::ALL.len();
 
-/// Where a key goes: the fact's number and whether the key is current.
-type Slots = HashMap<&'static str, (u8, bool), foldhash::fast::RandomState>;
+/// Where keys go.
+struct Slots {
+    /// The fact's number and whether the key is current.
+    by_key: HashMap<&'static [u8], (u8, bool), foldhash::fast::RandomState>,
+    /// For each first byte the lengths of keys that begin with it, as bits: most keys are turned away by this alone.
+    lengths: [u64; 256],
+}
+
+impl Slots {
+    fn new() -> Slots {
+        let mut slots = Slots {
+            by_key: Fact::ALL.iter().map(|&(fact, key)| (key.as_bytes(), (fact as u8, true))).collect(),
+            lengths: [0; 256],
+        };
+        semconv::each_rename(|old, new| {
+            if let Some(&(fact, _)) = slots.by_key.get(new.as_bytes()) {
+                slots.by_key.entry(old.as_bytes()).or_insert((fact, false));
+            }
+        });
+        for key in slots.by_key.keys() {
+            if let Some(lengths) = key.first().and_then(|&first| slots.lengths.get_mut(usize::from(first))) {
+                *lengths |= 1 << (key.len() % 64);
+            }
+        }
+        slots
+    }
+
+    #[inline]
+    fn get(&self, key: &[u8]) -> Option<(u8, bool)> {
+        let first = key.first()?;
+        let lengths = self.lengths.get(usize::from(*first))?;
+        if lengths >> (key.len() % 64) & 1 == 0 { None } else { self.by_key.get(key).copied() }
+    }
+}
 
 fn slots() -> &'static Slots {
     static SLOTS: OnceLock<Slots> = OnceLock::new();
-    SLOTS.get_or_init(|| {
-        let mut slots: Slots = Fact::ALL.iter().map(|&(fact, key)| (key, (fact as u8, true))).collect();
-        semconv::each_rename(|old, new| {
-            if let Some(&(fact, _)) = slots.get(new) {
-                slots.entry(old).or_insert((fact, false));
-            }
-        });
-        slots
-    })
+    SLOTS.get_or_init(Slots::new)
 }
 
 /// What was picked from one span. A current key wins over old ones, else the last one sent.
@@ -135,12 +159,12 @@ impl<'a> Facts<'a> {
         let slots = slots();
         let mut facts = Facts { values: [Value::Empty; COUNT], any: false };
         let mut current = [false; COUNT];
-        for (key, value) in attributes {
-            let Some(&(number, is_current)) = slots.get(key) else { continue };
+        for (key, value) in attributes.undecoded() {
+            let Some((number, is_current)) = slots.get(key) else { continue };
             let number = usize::from(number);
             let (Some(slot), Some(held)) = (facts.values.get_mut(number), current.get_mut(number)) else { continue };
             if is_current || !*held {
-                *slot = value;
+                *slot = Value::decode(value);
                 *held = is_current;
                 facts.any = true;
             }

@@ -317,7 +317,7 @@ const HTTP_METHODS: [&str; 10] =
     ["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY"];
 
 /// The method as the conventions spell it; `None` for one they do not know.
-pub(super) fn http_method(method: &str) -> Option<&'static str> {
+pub fn http_method(method: &str) -> Option<&'static str> {
     HTTP_METHODS.into_iter().find(|known| known.eq_ignore_ascii_case(method))
 }
 
