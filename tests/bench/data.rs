@@ -29,7 +29,10 @@ pub fn request(spans: usize, attributes: usize) -> ExportTraceServiceRequest {
                 ..Resource::default()
             }),
             scope_spans: vec![ScopeSpans {
-                scope: Some(InstrumentationScope { name: "bench".to_owned(), ..InstrumentationScope::default() }),
+                scope: Some(InstrumentationScope {
+                    name: format!("bench-{service}"),
+                    ..InstrumentationScope::default()
+                }),
                 spans: (service..spans).step_by(SERVICES).map(|index| span(index, attributes)).collect(),
                 ..ScopeSpans::default()
             }],
