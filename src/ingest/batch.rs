@@ -40,6 +40,6 @@ impl Sink for SpanStore {
         self.spans.append(&mut batch.spans);
         self.resources.append(&mut batch.resources);
         self.scopes.append(&mut batch.scopes);
-        self.chunks.push(Arc::from(batch.bytes));
+        self.chunks.push(Arc::new(batch.bytes));
     }
 }

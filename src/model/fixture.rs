@@ -190,7 +190,7 @@ impl Builder {
             schema_url: super::Symbol::EMPTY,
             body: Body::default(),
         });
-        self.store.chunks.push(Arc::from(self.packer.into_bytes()));
+        self.store.chunks.push(Arc::new(self.packer.into_bytes()));
         Trace::new(TraceId(1), self.store, self.operations)
     }
 }

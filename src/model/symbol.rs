@@ -35,6 +35,11 @@ impl Symbols {
         Symbol(self.strings.insert_full(text.into()).0 as u32)
     }
 
+    /// The symbol of `text` if it is known.
+    pub fn find(&self, text: &str) -> Option<Symbol> {
+        self.strings.get_index_of(text).map(|index| Symbol(index as u32))
+    }
+
     /// The text of a symbol; empty for a number that is not of this table.
     pub fn get(&self, symbol: Symbol) -> &str {
         self.strings.get_index(symbol.0 as usize).map_or("", |text| text)

@@ -39,8 +39,8 @@ pub struct SpanStore {
     pub resources: Vec<Resource>,
     /// The scopes, by index.
     pub scopes: Vec<Scope>,
-    /// The packed bytes, by chunk index.
-    pub chunks: Vec<Arc<[u8]>>,
+    /// The packed bytes, by chunk index. `Arc<Vec>` and not `Arc<[u8]>`, which would copy what was read.
+    pub chunks: Vec<Arc<Vec<u8>>>,
     /// The strings.
     pub symbols: Symbols,
 }

@@ -164,6 +164,11 @@ impl Writer {
         self.bytes.truncate(len);
     }
 
+    /// Bytes that are whole fields already.
+    pub fn raw(&mut self, fields: &[u8]) {
+        self.bytes.extend_from_slice(fields);
+    }
+
     /// A bare varint.
     #[inline]
     pub fn raw_varint(&mut self, mut value: u64) {
