@@ -2,6 +2,7 @@
 
 pub mod batch;
 pub mod context;
+pub mod json;
 
 pub use batch::{Batch, Sink};
 pub use context::{Context, Format, InputFormat, ReadError, ReadReport};
