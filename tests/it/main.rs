@@ -14,6 +14,8 @@
 mod data;
 mod fuzz_corpus;
 mod generate;
+mod mutations;
 mod reading;
 mod rivals;
 mod seen;
+mod shared;
