@@ -220,6 +220,9 @@ fn fold_many_names(traces: &mut Pair<Trace>, union: &mut Operations, warnings: &
     }
 }
 
+/// An operation, its name and the sides on which it stands.
+type Name<'a> = (OperationId, &'a str, Pair<bool>);
+
 /// The new operations of one round.
 fn renames(
     relations: &Relations,
@@ -228,7 +231,7 @@ fn renames(
     free: &mut Option<Vec<bool>>,
     warnings: &mut Pair<Warnings>,
 ) -> Map<(OperationId, OperationId), OperationId> {
-    let mut groups: Map<(OperationId, &str, Kind), Vec<(OperationId, &str, Pair<bool>)>> = Map::default();
+    let mut groups: Map<(OperationId, &str, Kind), Vec<Name<'_>>> = Map::default();
     for (&(parent, id), &sides) in relations {
         if let Some(operation) = union.get(id) {
             groups.entry((parent, &operation.service, operation.kind)).or_default().push((id, &operation.name, sides));

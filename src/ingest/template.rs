@@ -15,11 +15,14 @@ pub enum Source {
     Free,
 }
 
+/// Appends the name that one area of the conventions gives to a span of a kind and a display name; `None` when the
+/// span does not belong there, whatever was appended.
+type Part = fn(&mut String, &Facts<'_>, Kind, &str) -> Option<Source>;
+
 /// Appends the name of a span's operation.
 pub fn template_into(out: &mut String, facts: &Facts<'_>, kind: Kind, name: &str) -> Source {
     let start = out.len();
-    let parts: [fn(&mut String, &Facts<'_>, Kind, &str) -> Option<Source>; 6] =
-        [gen_ai_into, messaging_into, database_into, rpc_into, http_into, faas_into];
+    let parts: [Part; 6] = [gen_ai_into, messaging_into, database_into, rpc_into, http_into, faas_into];
     if !facts.is_empty() {
         for part in parts {
             if let Some(source) = part(out, facts, kind, name) {

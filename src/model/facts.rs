@@ -345,7 +345,8 @@ mod tests {
 
     #[test]
     fn likeness_is_the_same_for_old_and_new_conventions_and_other_identifiers() {
-        let pairs: [(&[(&str, &str)], &[(&str, &str)]); 6] = [
+        type Sent<'a> = &'a [(&'a str, &'a str)];
+        let pairs: [(Sent<'_>, Sent<'_>); 6] = [
             (
                 &[("db.system", "mssql"), ("db.statement", "SELECT a FROM t WHERE id = 7"), ("db.sql.table", "t")],
                 &[("db.system.name", "microsoft.sql_server"), ("db.query.text", "SELECT a FROM t WHERE id = ?")],

@@ -4,6 +4,9 @@
 //! (attribute lists) both need it and diff may not import ingest. Where the registry and the schema files of the
 //! conventions disagree the registry wins: it is corrected later, the schema files never are.
 
+pub use super::canonical::{CanonicalValue, canonical};
+pub use super::facts::{likeness, peer};
+
 use super::attributes::Value;
 use std::collections::HashMap;
 use std::sync::OnceLock;

@@ -165,8 +165,7 @@ pub fn mask_statement(statement: &str) -> String {
                 continue;
             }
             // `= -5` is `= 5`.
-            (Token::Literal, [.., before, Token::Sign(b'-' | b'+')]) if matches!(before, Token::Sign(sign) if *sign != b')') =>
-            {
+            (Token::Literal, [.., Token::Sign(sign), Token::Sign(b'-' | b'+')]) if *sign != b')' => {
                 out.pop();
             }
             _ => {}
@@ -178,8 +177,8 @@ pub fn mask_statement(statement: &str) -> String {
         }
         out.push(token);
         // `(?), (?)` is `(?)`.
-        let row = [Token::Sign(b'('), Token::Literal, Token::Sign(b')')];
-        if out.ends_with(&[row[0], row[1], row[2], Token::Sign(b','), row[0], row[1], row[2]]) {
+        let [open, close] = [b'(', b')'].map(Token::Sign);
+        if out.ends_with(&[open, Token::Literal, close, Token::Sign(b','), open, Token::Literal, close]) {
             out.truncate(out.len() - 4);
         }
     }
@@ -227,66 +226,84 @@ pub fn summarize(statement: &str) -> Option<String> {
     (!summary.text.is_empty()).then_some(summary.text)
 }
 
+/// Where in a statement the next word stands.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+enum Place {
+    /// Before the first word.
+    #[default]
+    Start,
+    /// Where a word is no target.
+    Elsewhere,
+    /// Behind `INTO`, `UPDATE`, `JOIN`, `TABLE` …: the next word is a target.
+    Target,
+    /// Behind `FROM` or a comma of its list: the next word is a target, and there may be more.
+    Listed,
+    /// Behind a target of a `FROM` list: a comma brings another one.
+    List,
+}
+
 #[derive(Default)]
 struct Summary<'a> {
     text: String,
     /// It began with a verb or with `WITH`: not SQL otherwise.
     is_sql: bool,
     targets: Vec<&'a str>,
-    /// The next word is a target (after `FROM`, `INTO`, `UPDATE`, `JOIN`, `TABLE` …).
-    expects: bool,
-    /// Inside a `FROM` list, where a comma brings another target.
-    listing: bool,
+    place: Place,
     /// The previous word was one that makes a following verb something else: `FOR UPDATE`, `ON DELETE`.
     guarded: bool,
-    started: bool,
 }
 
 impl<'a> Summary<'a> {
     fn token(&mut self, token: Token<'a>) {
-        match token {
-            Token::Word(word) => self.word(word),
-            Token::Sign(b',') if self.listing => self.expects = true,
-            Token::Sign(b'(') => self.expects = false,
-            Token::Sign(b';') => self.listing = false,
-            Token::Sign(_) | Token::Literal => {}
-        }
-        self.started = true;
+        self.place = match (token, self.place) {
+            (Token::Word(word), _) => self.word(word),
+            (Token::Sign(b','), Place::List) => Place::Listed,
+            (Token::Sign(b'('), Place::Target | Place::Listed) | (Token::Sign(b';'), _) | (_, Place::Start) => {
+                Place::Elsewhere
+            }
+            (_, place) => place,
+        };
     }
 
-    fn word(&mut self, word: &'a str) {
+    /// Takes a word; says where the next one stands.
+    fn word(&mut self, word: &'a str) -> Place {
         let is = |other: &str| word.eq_ignore_ascii_case(other);
-        let first = !self.started;
-        let verb = sql_verb(word).filter(|_| !self.guarded && !self.expects && (first || self.is_sql));
+        let expected = matches!(self.place, Place::Target | Place::Listed);
+        let first = self.place == Place::Start;
+        let verb = sql_verb(word).filter(|_| !self.guarded && !expected && (first || self.is_sql));
         self.guarded = ["FOR", "ON", "DO", "KEY", "WHEN", "THEN"].into_iter().any(is);
         if first && is("WITH") {
             // Common table expressions: the verbs follow.
             self.is_sql = true;
+            Place::Elsewhere
         } else if let Some(verb) = verb {
             self.push(verb);
             self.is_sql = true;
-            self.expects = matches!(verb, "UPDATE" | "CALL" | "EXEC" | "EXECUTE" | "TRUNCATE");
-            self.listing = false;
-        } else if ["FROM", "INTO", "JOIN", "TABLE", "INDEX", "VIEW", "USING"].into_iter().any(is) {
-            self.expects = self.is_sql;
-            self.listing = is("FROM");
-        } else if self.expects {
-            self.target(word);
-        } else if ["WHERE", "SET", "VALUES", "GROUP", "ORDER", "LIMIT", "HAVING"].into_iter().any(is) {
-            self.listing = false;
+            let takes_target = matches!(verb, "UPDATE" | "CALL" | "EXEC" | "EXECUTE" | "TRUNCATE");
+            if takes_target { Place::Target } else { Place::Elsewhere }
+        } else if self.is_sql && is("FROM") {
+            Place::Listed
+        } else if self.is_sql && ["INTO", "JOIN", "TABLE", "INDEX", "VIEW", "USING"].into_iter().any(is) {
+            Place::Target
+        } else if expected {
+            self.target(word)
+        } else if first || ["WHERE", "SET", "VALUES", "GROUP", "ORDER", "LIMIT", "HAVING"].into_iter().any(is) {
+            Place::Elsewhere
+        } else {
+            self.place
         }
     }
 
-    fn target(&mut self, word: &'a str) {
+    fn target(&mut self, word: &'a str) -> Place {
         let noise = ["ONLY", "IF", "NOT", "EXISTS", "TABLE", "LATERAL", "OR", "IGNORE", "LOW_PRIORITY"];
         if noise.into_iter().any(|other| word.eq_ignore_ascii_case(other)) {
-            return;
+            return self.place;
         }
-        self.expects = false;
         if self.targets.len() < MAX_TARGETS && !self.targets.contains(&word) {
             self.targets.push(word);
             self.push(word);
         }
+        if self.place == Place::Listed { Place::List } else { Place::Elsewhere }
     }
 
     fn push(&mut self, word: &str) {
