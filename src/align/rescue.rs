@@ -13,6 +13,10 @@ use std::collections::BTreeMap;
 const LAYERS: usize = 6;
 /// Unmatched nodes considered under one pair of parents and side; the largest subtrees come first.
 const FRONTIER: usize = 128;
+/// Score from which two groups are taken for the same work.
+const LEAST_SCORE: f64 = 0.3;
+/// Score of a rename with the same below and at least half of the name in common.
+const PLAIN_RENAME: f64 = 0.2 + 0.5 + 0.25 * 0.5;
 /// Similarity of what lies below, from which two nodes may be the same.
 const SIMILAR: f64 = 0.5;
 
@@ -21,6 +25,8 @@ const SIMILAR: f64 = 0.5;
 struct Seen {
     index: u32,
     depth: usize,
+    /// The unmatched child of the matched parent that it lies below.
+    top: u32,
 }
 
 /// A group of unmatched nodes of one operation that may be the counterpart of a group on the other side.
@@ -67,45 +73,52 @@ impl Matcher<'_> {
         }
         let before = self.frontier(Side::Before, &tops.before);
         let after = self.frontier(Side::After, &tops.after);
-        self.layers(&tops, &before, &after) || self.counterparts(&before, &after)
+        // A plain rename comes first: below a span that calls its own operation it would look like a layer.
+        self.counterparts(&before, &after, PLAIN_RENAME)
+            || self.layers(&tops, &before, &after)
+            || self.counterparts(&before, &after, LEAST_SCORE)
     }
 
     /// The unmatched nodes `tops` and what is unmatched below them, breadth first.
     fn frontier(&self, side: Side, tops: &[u32]) -> Vec<Seen> {
         let tree = self.trees.get(side);
         let mut found: Vec<Seen> = Vec::new();
-        let mut level = tops.to_vec();
-        for depth in 0..=LAYERS {
+        let mut level: Vec<Seen> = tops.iter().map(|&index| Seen { index, depth: 0, top: index }).collect();
+        for depth in 1..=LAYERS + 1 {
             let room = FRONTIER - found.len();
             if level.len() > room {
-                level.sort_by_key(|&index| (std::cmp::Reverse(tree.size(index)), index));
+                level.sort_by_key(|seen| (std::cmp::Reverse(tree.size(seen.index)), seen.index));
                 level.truncate(room);
-                level.sort_unstable();
+                level.sort_unstable_by_key(|seen| seen.index);
             }
-            found.extend(level.iter().map(|&index| Seen { index, depth }));
+            found.extend(&level);
             if found.len() >= FRONTIER {
                 break;
             }
-            level = level.iter().flat_map(|&index| self.unmatched_children(side, index)).collect();
+            let below = |seen: &Seen| {
+                let top = seen.top;
+                self.unmatched_children(side, seen.index).into_iter().map(move |index| Seen { index, depth, top })
+            };
+            level = level.iter().flat_map(below).collect();
         }
         found
     }
 
     /// Finds nodes whose children are what the other side has in their place, best evidence first.
     fn layers(&mut self, tops: &Pair<Vec<u32>>, before: &[Seen], after: &[Seen]) -> bool {
-        let mut candidates: Vec<(u64, usize, Side, u32)> = Vec::new();
+        let mut candidates: Vec<(u64, Side, Seen)> = Vec::new();
         for (side, through) in [(Side::After, after), (Side::Before, before)] {
             let across = self.by_operation(side.other(), tops.get(side.other()));
             for layer in through.iter().filter(|seen| seen.depth < LAYERS) {
-                let found = self.layer_evidence(side, layer.index, &across);
+                let found = self.layer_evidence(side, *layer, &across);
                 if found > 0 {
-                    candidates.push((found, layer.depth, side, layer.index));
+                    candidates.push((found, side, *layer));
                 }
             }
         }
-        candidates.sort_by_key(|&(found, depth, side, index)| (std::cmp::Reverse(found), depth, side, index));
+        candidates.sort_by_key(|&(found, side, layer)| (std::cmp::Reverse(found), layer.depth, side, layer.index));
         let mut any = false;
-        for (_, _, side, layer) in candidates {
+        for (_, side, layer) in candidates {
             let across: Vec<u32> = tops
                 .get(side.other())
                 .iter()
@@ -113,10 +126,10 @@ impl Matcher<'_> {
                 .filter(|&top| !self.result.is_matched(side.other(), top))
                 .collect();
             let groups = self.by_operation(side.other(), &across);
-            if self.result.is_matched(side, layer) || self.layer_evidence(side, layer, &groups) == 0 {
+            if self.result.is_matched(side, layer.index) || self.layer_evidence(side, layer, &groups) == 0 {
                 continue;
             }
-            let below = self.unmatched_children(side, layer);
+            let below = self.unmatched_children(side, layer.index);
             let lists = if side == Side::After { Pair::new(across, below) } else { Pair::new(below, across) };
             let left = self.match_groups(&lists.before, &lists.after, MatchReason::Layer);
             any |= left.before < lists.before.len();
@@ -138,12 +151,12 @@ impl Matcher<'_> {
     }
 
     /// How many spans below `layer` find a counterpart among the other side's nodes; 0 when that is less than half
-    /// of what lies below.
-    fn layer_evidence(&mut self, side: Side, layer: u32, across: &BTreeMap<OperationId, Vec<(u64, u32)>>) -> u64 {
-        let below = self.unmatched_children(side, layer);
+    /// of what lies below the whole stack of layers.
+    fn layer_evidence(&mut self, side: Side, layer: Seen, across: &BTreeMap<OperationId, Vec<(u64, u32)>>) -> u64 {
+        let below = self.unmatched_children(side, layer.index);
         let tree = *self.trees.get(side);
         self.spend(below.len() as u64 + 1);
-        let total: u64 = tree.children(layer).map(|child| u64::from(tree.size(child))).sum();
+        let total = u64::from(tree.size(layer.top)).saturating_sub(layer.depth as u64 + 1);
         let mut found = 0;
         for (operation, children) in self.by_operation(side, &below) {
             if let Some(partners) = across.get(&operation) {
@@ -190,7 +203,7 @@ impl Matcher<'_> {
     }
 
     /// Matches groups that are the same work under another name, in another service, or deeper; best score first.
-    fn counterparts(&mut self, before: &[Seen], after: &[Seen]) -> bool {
+    fn counterparts(&mut self, before: &[Seen], after: &[Seen], least: f64) -> bool {
         let groups = Pair::new(self.groups(Side::Before, before), self.groups(Side::After, after));
         let mut candidates = Vec::new();
         self.spend((groups.before.len() * groups.after.len()) as u64);
@@ -205,6 +218,10 @@ impl Matcher<'_> {
             }
         }
         self.add_sole_leaves(&groups, &mut candidates);
+        candidates.retain(|candidate| candidate.score >= least);
+        if least > LEAST_SCORE {
+            candidates.retain(|candidate| candidate.reason == MatchReason::Renamed && candidate.depth == 0);
+        }
         candidates.sort_by(|p: &Candidate, q: &Candidate| {
             q.score.total_cmp(&p.score).then(p.depth.cmp(&q.depth)).then(p.groups.cmp(&q.groups))
         });
@@ -290,7 +307,7 @@ impl Matcher<'_> {
             }
         };
         let score = score - 0.02 * depth as f64;
-        (score >= 0.3).then_some((score, depth, reason))
+        (score >= LEAST_SCORE).then_some((score, depth, reason))
     }
 
     /// Leaves have nothing below that could speak for them: one operation left on each side in the same service and

@@ -106,9 +106,15 @@ impl Scatter {
             .collect();
         let count = ratios.len();
         let middle = median(&mut ratios);
-        let mut distances: Vec<f64> = ratios.iter().map(|ratio| (ratio - middle).abs()).collect();
+        let distance = |one: &Measured| (one.log_ratio() - middle).abs();
+        let counted = |one: &&Measured| one.ns.before.max(one.ns.after) >= FLOOR_NS;
+        let mut distances: Vec<f64> = measured.iter().filter(counted).map(distance).collect();
+        // Sums over many spans scatter less than a single span does: where there are enough of those, they count.
+        let alone = |one: &&Measured| work.classes.get(one.class).is_some_and(|class| class.members.len() == 1);
+        let mut single: Vec<f64> = measured.iter().filter(counted).filter(alone).map(distance).collect();
+        let of_single = if single.len() >= ENOUGH { median(&mut single) } else { 0.0 };
         // 1.4826 makes the median distance a standard deviation for normal data.
-        let spread = 1.4826 * median(&mut distances);
+        let spread = 1.4826 * median(&mut distances).max(of_single);
         let same_way = ratios.iter().filter(|&&ratio| ratio * middle > 0.0).count();
         // The median of n values scatters by 1.2533 sigma / sqrt(n); four of those are beyond chance.
         let beyond_chance = middle.abs() > 4.0 * 1.2533 * spread / (count.max(1) as f64).sqrt();

@@ -319,11 +319,13 @@ impl Edited<'_> {
         nodes[nodes[at].parent].children.iter().copied().filter(|&other| same(other)).collect()
     }
 
-    fn is_path_on_both_sides(&self, path: &[(String, String)], except: usize) -> bool {
-        let has = |tree: &Tree| {
-            tree.alive().into_iter().any(|at| at != except && !tree.nodes[at].new && tree.path(at) == path)
-        };
-        has(&self.after) && has(self.before)
+    /// Whether an original span, other than `except` and still there, has this call path; `path` is told in the words
+    /// of the before side.
+    fn has_twin_at(&self, path: &[(String, String)], except: usize) -> bool {
+        self.after
+            .alive()
+            .into_iter()
+            .any(|at| at != except && at < self.before.nodes.len() && self.before.path(at) == path)
     }
 
     fn apply(&mut self, edit: &'static str, random: &mut Random) -> bool {
@@ -435,9 +437,9 @@ impl Edited<'_> {
             tree.below(at).len() * 4 < tree.nodes.len()
                 && tree.below(at).iter().all(|&other| !tree.nodes[other].edited && !tree.nodes[other].new)
         })?;
-        let path = self.after.path(at);
+        let path = self.before.path(at);
         self.after.detach(at);
-        let kind = if self.is_path_on_both_sides(&path, at) { "calls_down" } else { "removed" };
+        let kind = if self.has_twin_at(&path, at) { "calls_down" } else { "removed" };
         self.expect("delete", kind, at);
         Some(())
     }
@@ -453,8 +455,9 @@ impl Edited<'_> {
             let child = self.after.add(top, service, name, random);
             self.after.nodes[child].new = true;
         }
-        let path = self.after.path(top);
-        let kind = if self.is_path_on_both_sides(&path, top) { "calls_up" } else { "added" };
+        let mut path = self.before.path(parent);
+        path.push((self.after.nodes[top].service.clone(), self.after.nodes[top].name.clone()));
+        let kind = if self.has_twin_at(&path, top) { "calls_up" } else { "added" };
         self.expect("add", kind, top);
         Some(())
     }
@@ -599,6 +602,20 @@ fn known_edits_are_found_again() {
         for quiet in ["reorder", "jitter"] {
             if edits.contains(&quiet) {
                 by_edit.get_mut(quiet).unwrap().right += 1;
+            }
+        }
+        if std::env::var("SPANDIFF_CASE").is_ok_and(|only| only == case.to_string()) {
+            eprintln!("{:?}", edited.expected);
+            for f in &diff.findings {
+                eprintln!(
+                    "  {} {:?} {} {:?}\n     path {:?}\n     from {:?}",
+                    f.kind.name(),
+                    f.spans,
+                    f.title,
+                    f.evidence,
+                    f.path.iter().map(|o| o.to_string()).collect::<Vec<_>>(),
+                    f.from_path.as_ref().map(|p| p.iter().map(|o| o.to_string()).collect::<Vec<_>>())
+                );
             }
         }
         if !trouble.is_empty() && std::env::var_os("SPANDIFF_SHOW_MISSES").is_some() {
