@@ -217,29 +217,27 @@ impl<'b, 'c> Decoder<'b, 'c> {
     }
 
     fn resource_spans(&mut self, message: &'b [u8], start: usize, cut: bool) {
+        // The resource may stand behind the spans: they get its number at the end.
+        let first = self.parts.spans.len();
         let mut resource: (&[u8], usize) = (&[], start);
-        let mut walk = Walk::new(message, start, false);
-        while let Some(step) = walk.next() {
-            if let Step::Field(RESOURCE, Field::Bytes(payload)) = step {
-                resource = (payload, walk.start_of(payload));
-            }
-        }
-        let resource = self.resource(resource.0, resource.1);
         let mut tally = Tally::default();
         let mut walk = Walk::new(message, start, cut);
         while let Some(step) = walk.next() {
             match step {
+                Step::Field(RESOURCE, Field::Bytes(payload)) => resource = (payload, walk.start_of(payload)),
                 Step::Field(SCOPE_SPANS | LIBRARY_SPANS, Field::Bytes(payload)) => {
-                    self.scope_spans(payload, walk.start_of(payload), false, resource, &mut tally);
+                    self.scope_spans(payload, walk.start_of(payload), false, &mut tally);
                 }
                 Step::Cut(SCOPE_SPANS | LIBRARY_SPANS, payload) => {
                     walk.lost = 0;
-                    self.scope_spans(payload, walk.end - payload.len(), true, resource, &mut tally);
+                    self.scope_spans(payload, walk.end - payload.len(), true, &mut tally);
                 }
                 _ => {}
             }
         }
         self.lost += walk.lost as u64;
+        let resource = self.resource(resource.0, resource.1);
+        self.parts.spans.iter_mut().skip(first).for_each(|span| span.resource = resource);
         if tally.used == 0 && tally.foreign > 0 && tally.foreign == tally.invalid {
             self.report.warnings.add_with(Warning::NonTraceSignal, || tally.example);
         } else if tally.invalid > 0 {
@@ -248,29 +246,26 @@ impl<'b, 'c> Decoder<'b, 'c> {
         }
     }
 
-    fn scope_spans(&mut self, message: &'b [u8], start: usize, cut: bool, resource: u32, tally: &mut Tally) {
+    fn scope_spans(&mut self, message: &'b [u8], start: usize, cut: bool, tally: &mut Tally) {
         let mut scope: (&[u8], usize) = (&[], start);
         let mut schema_url: &[u8] = &[];
-        let mut walk = Walk::new(message, start, false);
+        let first = self.parts.spans.len();
+        let mut walk = Walk::new(message, start, cut);
         while let Some(step) = walk.next() {
             match step {
+                Step::Field(SPANS, Field::Bytes(payload)) => self.span(payload, walk.start_of(payload), tally),
                 Step::Field(SCOPE, Field::Bytes(payload)) => scope = (payload, walk.start_of(payload)),
                 Step::Field(SCHEMA_URL, Field::Bytes(payload)) => schema_url = payload,
                 _ => {}
             }
         }
         let scope = self.scope(scope.0, scope.1, schema_url);
-        let mut walk = Walk::new(message, start, cut);
-        while let Some(step) = walk.next() {
-            if let Step::Field(SPANS, Field::Bytes(payload)) = step {
-                self.span(payload, walk.start_of(payload), resource, scope, tally);
-            }
-        }
+        self.parts.spans.iter_mut().skip(first).for_each(|span| span.scope = scope);
         self.lost += walk.lost as u64;
     }
 
     #[inline]
-    fn span(&mut self, message: &'b [u8], start: usize, resource: u32, scope: u32, tally: &mut Tally) {
+    fn span(&mut self, message: &'b [u8], start: usize, tally: &mut Tally) {
         self.checker.dirty = false;
         let head = match self.checker.span(message) {
             Ok(head) => head,
@@ -298,8 +293,8 @@ impl<'b, 'c> Decoder<'b, 'c> {
             start_ns: head.start_ns,
             end_ns: head.end_ns,
             name,
-            resource,
-            scope,
+            resource: 0,
+            scope: 0,
             body,
             operation: OperationId::NONE,
             parent: NO_PARENT,
