@@ -84,7 +84,9 @@ impl<'a> Value<'a> {
             [0x10, flag @ ..0x80] => Value::Bool(*flag != 0),
             [0x18, int @ ..0x80] => Value::Int(i64::from(*int)),
             [0x18, low, high @ ..0x80] if *low >= 0x80 => Value::Int(i64::from(low & 0x7f) | i64::from(*high) << 7),
-            [0x21, a, b, c, d, e, f, g, h] => Value::Double(f64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h])),
+            [0x21, bits @ ..] if bits.len() == 8 => {
+                Value::Double(bits.first_chunk().map_or(0.0, |bits| f64::from_le_bytes(*bits)))
+            }
             _ => Value::decode_any(message),
         }
     }

@@ -105,6 +105,7 @@ impl Checker {
         let mut head = Head::default();
         let (mut trace_id, mut id): (&[u8], &[u8]) = (&[], &[]);
         let (mut attributes, mut events, mut links) = (0, 0, 0);
+        let mut dropped = false;
         let mut fields = Fields::new(message);
         loop {
             while let Some(pair) = fields.next_short(ATTRIBUTE_TAG) {
@@ -141,14 +142,13 @@ impl Checker {
                 (
                     field::SPAN_DROPPED_ATTRIBUTES | field::SPAN_DROPPED_EVENTS | field::SPAN_DROPPED_LINKS,
                     Field::Varint(count),
-                ) => {
-                    if count > 0 {
-                        head.marks = head.marks.with(SpanMarks::DROPPED);
-                    }
-                }
+                ) => dropped |= count > 0,
                 (field::SPAN_TRACE_ID..=field::SPAN_FLAGS, _) => return Err(wrong("Span", number)),
                 _ => {}
             }
+        }
+        if dropped {
+            head.marks = head.marks.with(SpanMarks::DROPPED);
         }
         let Bounds { attributes: most_attributes, events: most_events, links: most_links, .. } = self.bounds;
         self.dirty |= attributes > most_attributes || events > most_events || links > most_links;
