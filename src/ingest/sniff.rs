@@ -57,11 +57,11 @@ pub(super) fn is_json(bytes: &[u8]) -> bool {
     let text = bytes.strip_prefix(&BOM).unwrap_or(bytes);
     let head = bytes.get(..PEEK_BYTES).unwrap_or(bytes);
     matches!(text.trim_ascii_start(), [b'{' | b'[', ..])
-        && !(bytes.starts_with(b"\n") && !head.iter().all(is_text) && is_bare(head))
+        && !(bytes.starts_with(b"\n") && !head.iter().copied().all(is_text) && is_bare(head))
 }
 
 /// Whether a byte can stand in text of one byte a character or more.
-const fn is_text(byte: &u8) -> bool {
+const fn is_text(byte: u8) -> bool {
     !byte.is_ascii_control() || matches!(byte, b'\n' | b'\r' | b'\t')
 }
 
@@ -234,7 +234,7 @@ fn text_error(head: &[u8]) -> Option<ReadError> {
         Ok(_) => true,
         Err(error) => error.error_len().is_none() && head.len() == PEEK_BYTES,
     };
-    if !valid || !head.iter().all(is_text) {
+    if !valid || !head.iter().copied().all(is_text) {
         return None;
     }
     let text = head.trim_ascii_start();

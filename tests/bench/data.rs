@@ -5,7 +5,8 @@ use opentelemetry_proto::tonic::common::v1::{AnyValue, InstrumentationScope, Key
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 
-/// A text value.
+/// A text value, as the field of an attribute.
+#[allow(clippy::unnecessary_wraps, reason = "that is the field's type")]
 pub fn text(value: &str) -> Option<AnyValue> {
     Some(AnyValue { value: Some(any_value::Value::StringValue(value.to_owned())) })
 }

@@ -299,7 +299,7 @@ fn a_length_of_four_gibibytes_is_not_believed() {
         error_of(&lying, Limits::default()),
         "a record of 4294967299 bytes is over the limit of 2147483648 (record_bytes)"
     );
-    let behind = [framed(&[frame.clone()]), lying].concat();
+    let behind = [framed(std::slice::from_ref(&frame)), lying].concat();
     let (result, store, report) = read_all(&behind, None, Limits::default());
     result.unwrap();
     assert_eq!(store.spans.len(), 25);

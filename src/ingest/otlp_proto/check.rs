@@ -4,12 +4,15 @@
 //! that is not UTF-8, lists and values beyond a limit) only sets [`Checker::dirty`]: [`super::rewrite`] mends it.
 
 use crate::model::attributes::field;
-use crate::model::wire::{Field, Fields, WireError};
+use crate::model::wire::{Field, Fields, WireError, plain_pair};
 use crate::model::{Kind, Limits, SpanId, SpanMarks, Status, TraceId};
 use std::fmt;
 
 /// The deepest value that is ever walked, whatever the limit says: the walk is recursive.
 const DEEPEST: u64 = 256;
+
+/// Tag of an attribute of a span.
+const ATTRIBUTE_TAG: u8 = (field::SPAN_ATTRIBUTES as u8) << 3 | 2;
 
 /// The limits that are checked within a span, as they are compared.
 #[derive(Clone, Copy, Debug)]
@@ -102,8 +105,14 @@ impl Checker {
         let mut head = Head::default();
         let (mut trace_id, mut id): (&[u8], &[u8]) = (&[], &[]);
         let (mut attributes, mut events, mut links) = (0, 0, 0);
+        let mut dropped = false;
         let mut fields = Fields::new(message);
-        while let Some((number, value)) = fields.next_field()? {
+        loop {
+            while let Some(pair) = fields.next_short(ATTRIBUTE_TAG) {
+                attributes += 1;
+                self.pair(pair, self.bounds.depth)?;
+            }
+            let Some((number, value)) = fields.next_field()? else { break };
             match (number, value) {
                 (field::SPAN_ATTRIBUTES, Field::Bytes(pair)) => {
                     attributes += 1;
@@ -133,14 +142,13 @@ impl Checker {
                 (
                     field::SPAN_DROPPED_ATTRIBUTES | field::SPAN_DROPPED_EVENTS | field::SPAN_DROPPED_LINKS,
                     Field::Varint(count),
-                ) => {
-                    if count > 0 {
-                        head.marks = head.marks.with(SpanMarks::DROPPED);
-                    }
-                }
+                ) => dropped |= count > 0,
                 (field::SPAN_TRACE_ID..=field::SPAN_FLAGS, _) => return Err(wrong("Span", number)),
                 _ => {}
             }
+        }
+        if dropped {
+            head.marks = head.marks.with(SpanMarks::DROPPED);
         }
         let Bounds { attributes: most_attributes, events: most_events, links: most_links, .. } = self.bounds;
         self.dirty |= attributes > most_attributes || events > most_events || links > most_links;
@@ -221,6 +229,17 @@ impl Checker {
     /// Checks a `KeyValue`; `depth` levels of lists and maps are left.
     #[inline]
     fn pair(&mut self, message: &[u8], depth: usize) -> Result<(), Fault> {
+        match plain_pair(message) {
+            Some((key, value)) => {
+                self.text(key);
+                self.value(value, depth)
+            }
+            None => self.odd_pair(message, depth),
+        }
+    }
+
+    #[inline(never)]
+    fn odd_pair(&mut self, message: &[u8], depth: usize) -> Result<(), Fault> {
         let mut fields = Fields::new(message);
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
@@ -235,6 +254,16 @@ impl Checker {
 
     #[inline]
     fn value(&mut self, message: &[u8], depth: usize) -> Result<(), Fault> {
+        match message {
+            [0x0a, len @ ..0x80, text @ ..] if usize::from(*len) == text.len() => self.text(text),
+            [0x10 | 0x18, ..0x80] | [0x18, 0x80..=0xff, ..0x80] | [0x21, _, _, _, _, _, _, _, _] => {}
+            _ => return self.any_value(message, depth),
+        }
+        Ok(())
+    }
+
+    #[inline(never)]
+    fn any_value(&mut self, message: &[u8], depth: usize) -> Result<(), Fault> {
         let mut fields = Fields::new(message);
         while let Some((number, value)) = fields.next_field()? {
             match (number, value) {
@@ -270,10 +299,21 @@ impl Checker {
     /// Almost all texts are short ASCII, which is found out faster than that something is UTF-8.
     #[inline]
     fn text(&mut self, bytes: &[u8]) {
-        if bytes.len() > self.bounds.text || !(bytes.is_ascii() || std::str::from_utf8(bytes).is_ok()) {
+        if bytes.len() > self.bounds.text || !(is_ascii(bytes) || std::str::from_utf8(bytes).is_ok()) {
             self.dirty = true;
         }
     }
+}
+
+/// As `<[u8]>::is_ascii`, but inlined and without loops for the shortest texts.
+#[inline]
+fn is_ascii(bytes: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let Some(last) = bytes.last_chunk::<8>() else {
+        return bytes.iter().fold(0, |all, byte| all | byte) < 0x80;
+    };
+    let (words, _) = bytes.as_chunks::<8>();
+    words.iter().fold(u64::from_le_bytes(*last), |all, word| all | u64::from_le_bytes(*word)) & HIGH == 0
 }
 
 /// A parent's id of another length than 8 bytes still says that there is a parent: its last 8 bytes are the id. It

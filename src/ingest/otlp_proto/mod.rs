@@ -11,18 +11,22 @@
 //! to it. The old `instrumentationLibrarySpans` (field 1000) are scope spans.
 
 mod check;
+mod names;
 mod rewrite;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use super::{Batch, ReadReport};
 use crate::model::attributes::{Attributes, Value, field};
-use crate::model::wire::{Field, Fields, WireError, read_varint};
+use crate::model::wire::{Field, Fields};
 use crate::model::{Body, Limits, NO_PARENT, OperationId, Resource, Scope, Span, SpanMarks, Symbol, Symbols, Warning};
 use check::{Bounds, Checker, Head};
+use names::NameCache;
 use rewrite::{Message, Rewriter};
 use std::collections::HashMap;
 use std::ops::Range;
+use walk::{Step, Walk};
 
 /// Service name of spans whose sender gave none.
 pub const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -78,54 +82,6 @@ impl Parts {
     pub fn into_batch(self, mut bytes: Vec<u8>) -> Batch {
         bytes.extend_from_slice(&self.mended);
         Batch { spans: self.spans, resources: self.resources, scopes: self.scopes, bytes }
-    }
-}
-
-/// One step of a walk through a message above the span.
-enum Step<'b> {
-    Field(u32, Field<'b>),
-    /// The last field of a record that was cut off: as much of its payload as is there.
-    Cut(u32, &'b [u8]),
-}
-
-/// Walks the fields of a message and knows where it is.
-struct Walk<'b> {
-    fields: Fields<'b>,
-    /// Offset behind the message.
-    end: usize,
-    /// Whether the message is what is left of a longer one.
-    cut: bool,
-    /// Bytes that could not be read.
-    lost: usize,
-}
-
-impl<'b> Walk<'b> {
-    const fn new(message: &'b [u8], start: usize, cut: bool) -> Self {
-        Walk { fields: Fields::new(message), end: start + message.len(), cut, lost: 0 }
-    }
-
-    fn next(&mut self) -> Option<Step<'b>> {
-        let before = self.fields.rest();
-        match self.fields.next_field() {
-            Ok(Some((number, field))) => Some(Step::Field(number, field)),
-            Ok(None) => None,
-            Err(error) => {
-                self.lost = before.len();
-                if !self.cut || error != WireError::Truncated {
-                    return None;
-                }
-                let mut rest = before;
-                let tag = read_varint(&mut rest).ok()?;
-                read_varint(&mut rest).ok()?;
-                let number = u32::try_from(tag >> 3).ok()?;
-                (tag & 7 == 2).then_some(Step::Cut(number, rest))
-            }
-        }
-    }
-
-    /// Where the payload that was just read begins.
-    const fn start_of(&self, payload: &[u8]) -> usize {
-        self.end - self.fields.rest().len() - payload.len()
     }
 }
 
@@ -217,29 +173,27 @@ impl<'b, 'c> Decoder<'b, 'c> {
     }
 
     fn resource_spans(&mut self, message: &'b [u8], start: usize, cut: bool) {
+        // The resource may stand behind the spans: they get its number at the end.
+        let first = self.parts.spans.len();
         let mut resource: (&[u8], usize) = (&[], start);
-        let mut walk = Walk::new(message, start, false);
-        while let Some(step) = walk.next() {
-            if let Step::Field(RESOURCE, Field::Bytes(payload)) = step {
-                resource = (payload, walk.start_of(payload));
-            }
-        }
-        let resource = self.resource(resource.0, resource.1);
         let mut tally = Tally::default();
         let mut walk = Walk::new(message, start, cut);
         while let Some(step) = walk.next() {
             match step {
+                Step::Field(RESOURCE, Field::Bytes(payload)) => resource = (payload, walk.start_of(payload)),
                 Step::Field(SCOPE_SPANS | LIBRARY_SPANS, Field::Bytes(payload)) => {
-                    self.scope_spans(payload, walk.start_of(payload), false, resource, &mut tally);
+                    self.scope_spans(payload, walk.start_of(payload), false, &mut tally);
                 }
                 Step::Cut(SCOPE_SPANS | LIBRARY_SPANS, payload) => {
                     walk.lost = 0;
-                    self.scope_spans(payload, walk.end - payload.len(), true, resource, &mut tally);
+                    self.scope_spans(payload, walk.end - payload.len(), true, &mut tally);
                 }
                 _ => {}
             }
         }
         self.lost += walk.lost as u64;
+        let resource = self.resource(resource.0, resource.1);
+        self.parts.spans.iter_mut().skip(first).for_each(|span| span.resource = resource);
         if tally.used == 0 && tally.foreign > 0 && tally.foreign == tally.invalid {
             self.report.warnings.add_with(Warning::NonTraceSignal, || tally.example);
         } else if tally.invalid > 0 {
@@ -248,29 +202,26 @@ impl<'b, 'c> Decoder<'b, 'c> {
         }
     }
 
-    fn scope_spans(&mut self, message: &'b [u8], start: usize, cut: bool, resource: u32, tally: &mut Tally) {
+    fn scope_spans(&mut self, message: &'b [u8], start: usize, cut: bool, tally: &mut Tally) {
         let mut scope: (&[u8], usize) = (&[], start);
         let mut schema_url: &[u8] = &[];
-        let mut walk = Walk::new(message, start, false);
+        let first = self.parts.spans.len();
+        let mut walk = Walk::new(message, start, cut);
         while let Some(step) = walk.next() {
             match step {
+                Step::Field(SPANS, Field::Bytes(payload)) => self.span(payload, walk.start_of(payload), tally),
                 Step::Field(SCOPE, Field::Bytes(payload)) => scope = (payload, walk.start_of(payload)),
                 Step::Field(SCHEMA_URL, Field::Bytes(payload)) => schema_url = payload,
                 _ => {}
             }
         }
         let scope = self.scope(scope.0, scope.1, schema_url);
-        let mut walk = Walk::new(message, start, cut);
-        while let Some(step) = walk.next() {
-            if let Step::Field(SPANS, Field::Bytes(payload)) = step {
-                self.span(payload, walk.start_of(payload), resource, scope, tally);
-            }
-        }
+        self.parts.spans.iter_mut().skip(first).for_each(|span| span.scope = scope);
         self.lost += walk.lost as u64;
     }
 
     #[inline]
-    fn span(&mut self, message: &'b [u8], start: usize, resource: u32, scope: u32, tally: &mut Tally) {
+    fn span(&mut self, message: &'b [u8], start: usize, tally: &mut Tally) {
         self.checker.dirty = false;
         let head = match self.checker.span(message) {
             Ok(head) => head,
@@ -298,8 +249,8 @@ impl<'b, 'c> Decoder<'b, 'c> {
             start_ns: head.start_ns,
             end_ns: head.end_ns,
             name,
-            resource,
-            scope,
+            resource: 0,
+            scope: 0,
             body,
             operation: OperationId::NONE,
             parent: NO_PARENT,
@@ -507,40 +458,4 @@ fn count_spans(message: &[u8]) -> usize {
         }
     }
     count
-}
-
-/// Remembers the symbols of recent names: most spans share few of them, and comparing is cheaper than hashing.
-#[derive(Debug)]
-struct NameCache<'b> {
-    slots: Vec<(&'b [u8], Symbol)>,
-}
-
-impl<'b> NameCache<'b> {
-    const SLOTS: usize = 256;
-
-    fn new() -> Self {
-        NameCache { slots: vec![(&[], Symbol::EMPTY); Self::SLOTS] }
-    }
-
-    /// From the length and the last eight bytes: names of one program tend to differ at their end.
-    #[inline]
-    fn slot(name: &[u8]) -> usize {
-        let tail = name.last_chunk::<8>().map_or_else(
-            || name.iter().fold(0, |tail, &byte| tail << 8 | u64::from(byte)),
-            |tail| u64::from_le_bytes(*tail),
-        );
-        let mixed = (tail ^ name.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        (mixed >> 56) as usize
-    }
-
-    #[inline]
-    fn get(&self, name: &[u8]) -> Option<Symbol> {
-        self.slots.get(Self::slot(name)).filter(|(known, _)| *known == name).map(|(_, symbol)| *symbol)
-    }
-
-    fn put(&mut self, name: &'b [u8], symbol: Symbol) {
-        if let Some(slot) = self.slots.get_mut(Self::slot(name)) {
-            *slot = (name, symbol);
-        }
-    }
 }
