@@ -1,1 +1,4 @@
-fn main() {}
+//! Integration tests: the library and the program from outside.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "tests stop at the first surprise")]
+
+mod json;
