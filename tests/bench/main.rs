@@ -6,6 +6,7 @@
 
 mod checksum;
 mod data;
+mod json;
 mod proto;
 mod ratio;
 
@@ -14,6 +15,7 @@ use criterion::Criterion;
 fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     proto::criterion(&mut criterion);
+    json::bench(&mut criterion);
     criterion.final_summary();
     // The first word that is not an option is the filter, as criterion has it.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();

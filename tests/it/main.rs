@@ -14,6 +14,7 @@
 mod data;
 mod fuzz_corpus;
 mod generate;
+mod json;
 mod mutations;
 mod reading;
 mod rivals;

@@ -127,8 +127,8 @@ impl<'a> Reader<'a, '_> {
             self.record.snake_case |= key.contains('_');
             self.record.packer.writer().truncate(start);
             let Some(depth) = depth.checked_sub(1) else {
-                self.record.over_limit();
                 self.cursor.skip()?;
+                self.record.over_limit();
                 continue;
             };
             let open = self.record.packer.writer().begin(if is_list { 5 } else { 6 });

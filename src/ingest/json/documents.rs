@@ -127,9 +127,11 @@ impl<'r> Documents<'r> {
                     return Ok(Piece::Document(range));
                 }
                 Step::Illegal(at, why) => return Ok(self.pass_over(at, why)),
-                Step::More if self.ended => return Ok(self.cut()),
                 Step::More => {
                     self.check_size(self.buffer.len())?;
+                    if self.ended {
+                        return Ok(self.cut());
+                    }
                     self.fill();
                 }
             }

@@ -162,8 +162,9 @@ impl<'a> Reader<'a, '_> {
             return Ok(());
         }
         let Some(depth) = depth.checked_sub(1) else {
+            self.cursor.skip()?;
             self.record.over_limit();
-            return self.cursor.skip();
+            return Ok(());
         };
         let list = self.record.packer.writer().begin(if bracket == b'[' { 5 } else { 6 });
         if bracket == b'[' {
