@@ -126,9 +126,13 @@ impl Block<'_> {
             let room = self.room().saturating_sub(2);
             // Long values differ somewhere in the middle as often as not: two lines of each, then the ellipsis.
             let item = self.page.shorten(&self.page.show(item), room * 2);
-            lines.extend(self.page.wrap(&item, room).into_iter().enumerate().map(|(index, line)| {
-                if index == 0 { line } else { format!("  {line}") }
-            }));
+            lines.extend(
+                self.page
+                    .wrap(&item, room)
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, line)| if index == 0 { line } else { format!("  {line}") }),
+            );
         }
         if hidden > 0 {
             lines.push(self.page.show(format!("⋯ {} more", count(hidden as u64))));

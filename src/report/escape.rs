@@ -84,7 +84,8 @@ pub fn markdown_code(text: &str, cell: bool) -> String {
     // A backslash in front of the fence of a table cell could take the fence's meaning away.
     let longest = inner.split(|c| c != '`').map(str::len).max().unwrap_or(0);
     let fence = "`".repeat(longest + 1);
-    let pad = if inner.is_empty() || inner.starts_with(['`', ' ']) || inner.ends_with(['`', ' ', '\\']) { " " } else { "" };
+    let pad =
+        if inner.is_empty() || inner.starts_with(['`', ' ']) || inner.ends_with(['`', ' ', '\\']) { " " } else { "" };
     format!("{fence}{pad}{inner}{pad}{fence}")
 }
 

@@ -165,15 +165,11 @@ impl Comment {
         for event in finding.events.iter().take(12) {
             item(format!("event {}", self.name(&details::event(event), false)));
         }
-        let hidden: usize = [
-            finding.because.len(),
-            finding.evidence.len(),
-            finding.attributes.len(),
-            finding.events.len(),
-        ]
-        .map(|len| len.saturating_sub(12))
-        .iter()
-        .sum();
+        let hidden: usize =
+            [finding.because.len(), finding.evidence.len(), finding.attributes.len(), finding.events.len()]
+                .map(|len| len.saturating_sub(12))
+                .iter()
+                .sum();
         if hidden > 0 {
             item(format!("⋯ {} more", count(hidden as u64)));
         }

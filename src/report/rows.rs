@@ -266,8 +266,7 @@ pub(crate) mod tests {
     fn depth_and_width_cost_linear_time() {
         let deep: Vec<_> = (0..100_000).map(|depth| node(depth, "x", Mark::Worse, Some(1), Some(2))).collect();
         assert_eq!(rows(&deep, TreeView::Folded).len(), 100_000);
-        let wide: Vec<_> =
-            (0..100_000).map(|n| node(u32::from(n > 0), "x", Mark::Equal, Some(1), Some(1))).collect();
+        let wide: Vec<_> = (0..100_000).map(|n| node(u32::from(n > 0), "x", Mark::Equal, Some(1), Some(1))).collect();
         assert_eq!(rows(&wide, TreeView::Folded).len(), 2);
     }
 }

@@ -12,6 +12,7 @@ use super::units::{
 use super::{details, tree};
 use crate::diff::{AttributionRow, Diff, EntryPoint, Finding, FindingKind, Mark, Note};
 use crate::model::{Operation, Side};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Findings whose evidence is shown.
@@ -89,7 +90,11 @@ fn answer(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     }
     let hidden = diff.entry_points.len().saturating_sub(ENTRY_POINTS);
     if hidden > 0 {
-        writeln!(out, "{}", page.show(format!("⋯ {}", counted(hidden as u64, "more entry point", "more entry points"))))?;
+        writeln!(
+            out,
+            "{}",
+            page.show(format!("⋯ {}", counted(hidden as u64, "more entry point", "more entry points")))
+        )?;
     }
     writeln!(out, "{}", page.show(totals(diff)))?;
     if diff.mode == crate::diff::Mode::Pair {
@@ -126,7 +131,7 @@ pub fn nothing_found(diff: &Diff) -> String {
     );
     let jitter = diff.drift.between_paths;
     if jitter.is_finite() && jitter > 0.0 {
-        text.push_str(&format!(" (jitter between operations ±{})", percent(jitter.exp() - 1.0)));
+        let _ = write!(text, " (jitter between operations ±{})", percent(jitter.exp() - 1.0));
     }
     text
 }
@@ -145,7 +150,8 @@ fn findings(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) ->
     let title = format!("{}, by contribution", counted(all, "finding", "findings"));
     let shown: Vec<_> = diff.findings.iter().take(options.list).collect();
     let calls: Vec<_> = shown.iter().map(|finding| page.show(calls_of(finding))).collect();
-    let calls_width = calls.iter().map(|text| unicode_width::UnicodeWidthStr::width(&**text)).max().unwrap_or(0).min(16);
+    let calls_width =
+        calls.iter().map(|text| unicode_width::UnicodeWidthStr::width(&**text)).max().unwrap_or(0).min(16);
     let place_width = page.width.saturating_sub(6 + DELTA + SHARE + 2 + calls_width.max(5));
     let head = format!(
         "{}{}{}  calls",
@@ -159,7 +165,8 @@ fn findings(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) ->
         let style = style_of(mark);
         let name = finding.operation().map_or_else(|| "everything".into(), place);
         let share = finding.share.map_or("-".into(), signed_percent);
-        let weight = if finding.share.is_some_and(|share| share.abs() >= 0.1) { style | anstyle::Effects::BOLD } else { style };
+        let weight =
+            if finding.share.is_some_and(|share| share.abs() >= 0.1) { style | anstyle::Effects::BOLD } else { style };
         writeln!(
             out,
             "{:>3} {} {}{}{}  {}",
@@ -197,7 +204,7 @@ pub fn why(finding: &Finding) -> String {
         format!("{kind}: {}", finding.title)
     };
     if finding.matched.reason != "none" && finding.matched.score < 0.7 {
-        text.push_str(&format!(" (uncertain match, {:.2})", finding.matched.score));
+        let _ = write!(text, " (uncertain match, {:.2})", finding.matched.score);
     }
     text
 }
@@ -239,15 +246,10 @@ fn unchanged(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "  {}", page.paint(DIM, &format!("{}{line}", page.mark(Mark::Equal))))
 }
 
-fn attribution(
-    diff: &Diff,
-    entry: &EntryPoint,
-    options: &Options,
-    page: &Page,
-    out: &mut dyn Write,
-) -> io::Result<()> {
+fn attribution(diff: &Diff, entry: &EntryPoint, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let Some(total) = entry.delta_ns else { return Ok(()) };
-    if entry.attribution.is_empty() {
+    // A lone row would only repeat the total.
+    if entry.attribution.iter().all(|row| row.finding.is_none()) {
         return Ok(());
     }
     let (listed, folded) = fold(&entry.attribution, options.list);
@@ -299,7 +301,8 @@ fn suspects(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{}", page.paint(STRONG, "suspects"))?;
     for (rank, suspect) in diff.suspects.iter().enumerate().take(SUSPECTS) {
         let reasons: Vec<_> = suspect.reasons.iter().map(|note| note.message.as_str()).collect();
-        let operation = suspect.operations.first().map_or(String::new(), |(operation, _)| format!(" ({})", operation.name));
+        let operation =
+            suspect.operations.first().map_or(String::new(), |(operation, _)| format!(" ({})", operation.name));
         let name = page.left(&page.show(format!("{}{operation}", suspect.service)), page.width / 3);
         let score = page.right(&percent(suspect.score), 6);
         let head = format!("{:>3}   {name} {score}  ", rank + 1);
@@ -332,7 +335,8 @@ fn notes(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "\n{}", page.paint(STRONG, "warnings"))?;
     for side in [Side::Before, Side::After] {
         for (warning, counted) in diff.inputs.get(side).warnings.iter() {
-            let first = if counted.example.is_empty() { String::new() } else { format!("; first: {}", counted.example) };
+            let first =
+                if counted.example.is_empty() { String::new() } else { format!("; first: {}", counted.example) };
             let (count, code) = (count(counted.count), warning.code());
             let text = format!("{}: {code} {count}: {}{first}", side.name(), warning.explanation());
             paragraph(&text, 2, page, out)?;

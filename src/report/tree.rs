@@ -7,6 +7,7 @@ use super::units::{count, duration, signed_duration};
 use super::{Options, TreeView};
 use crate::diff::{Diff, Mark, TreeNode};
 use crate::model::Status;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -111,14 +112,7 @@ impl Layout<'_> {
         self.line(node.mark, guide, &name, &tags(node), &[&before, &after, &delta, &own], path, style, out)
     }
 
-    fn repeated(
-        &self,
-        node: &TreeNode,
-        nodes: u64,
-        total_ns: u64,
-        guide: &str,
-        out: &mut dyn Write,
-    ) -> io::Result<()> {
+    fn repeated(&self, node: &TreeNode, nodes: u64, total_ns: u64, guide: &str, out: &mut dyn Write) -> io::Result<()> {
         let name = format!("{} ({})", visible(&node.operation.name), visible(&node.operation.service));
         let tag = format!("×{}{}", count(nodes), tags(node));
         let (total, none) = (duration(total_ns), "—".to_owned());
@@ -163,7 +157,7 @@ impl Layout<'_> {
         let name = page.shorten(&page.show(name), room.saturating_sub(tag.width()));
         let tree = page.left(&format!("{guide}{name}{tag}"), self.tree);
         let numbers: String =
-            numbers.iter().map(|number| format!(" {}", page.right(&page.show(*number), NUMBER - 1))).collect();
+            numbers.iter().map(|number| page.right(&page.show(*number), NUMBER)).collect::<Vec<_>>().concat();
         let path = if path.is_empty() { String::new() } else { format!("  {}", page.show(path)) };
         let rest = format!("{tree}{numbers}{path}");
         let mark = page.paint(style_of(mark), page.mark(mark));
@@ -175,7 +169,7 @@ impl Layout<'_> {
 fn tags(node: &TreeNode) -> String {
     let mut tags = String::new();
     if let Some(finding) = node.finding {
-        tags.push_str(&format!(" F{}", finding + 1));
+        let _ = write!(tags, " F{}", finding + 1);
     }
     if node.inherited {
         tags.push_str(" inherited");
@@ -187,14 +181,14 @@ fn tags(node: &TreeNode) -> String {
     }
     if let Some(from) = &node.from {
         let name = if from.name == node.operation.name { &from.service } else { &from.name };
-        tags.push_str(&format!(" was {}", visible(name)));
+        let _ = write!(tags, " was {}", visible(name));
     }
     if node.sides.before.is_some() && node.sides.after.is_some() && node.matched.score < 0.7 {
-        tags.push_str(&format!(" match {:.2}", node.matched.score));
+        let _ = write!(tags, " match {:.2}", node.matched.score);
     }
     let failed = |side: Option<crate::diff::NodeSide>| side.map(|side| side.status == Status::Error);
     tags.push_str(match (failed(node.sides.before), failed(node.sides.after)) {
-        (Some(true), Some(true)) | (None, Some(true)) | (Some(true), None) => " ERROR",
+        (Some(true) | None, Some(true)) | (Some(true), None) => " ERROR",
         (Some(false), Some(true)) => " ok→ERROR",
         (Some(true), Some(false)) => " ERROR→ok",
         _ => "",
