@@ -91,14 +91,21 @@ impl Layout<'_> {
             },
             Content::Unchanged { count: nodes, bound_ns, self_delta_ns } => {
                 let name = format!("⋯ {} unchanged, each |self Δ| ≤ {}", count(nodes), duration(bound_ns));
-                let self_delta = signed_duration(self_delta_ns);
-                self.line(Mark::Equal, guide, &name, "", &["", "", "", &self_delta], "", DIM, out)
+                self.fold(guide, &name, self_delta_ns, out)
             }
             Content::Repeated { first, count: nodes, duration_ns } => match diff.tree.get(first) {
                 Some(node) => self.repeated(node, nodes, duration_ns, guide, out),
                 None => Ok(()),
             },
         }
+    }
+
+    /// Unchanged rows have no times of their own, so their name may stand where the times would.
+    fn fold(&self, guide: &str, name: &str, self_delta_ns: i64, out: &mut dyn Write) -> io::Result<()> {
+        let page = self.page;
+        let name = page.left(&page.show(format!("{guide}{name}")), self.tree + 3 * NUMBER);
+        let rest = format!("{name}{}", page.right(&page.show(signed_duration(self_delta_ns)), NUMBER));
+        writeln!(out, "{} {}", page.paint(style_of(Mark::Equal), page.mark(Mark::Equal)), page.paint(DIM, &rest))
     }
 
     fn node(&self, node: &TreeNode, guide: &str, out: &mut dyn Write) -> io::Result<()> {
