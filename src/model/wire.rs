@@ -67,6 +67,49 @@ impl<'a> Fields<'a> {
         result.map(Some)
     }
 
+    /// The payload of the next field if it has this tag of one byte, wire type 2 and a length of one byte: nearly
+    /// every attribute is read this way, and it is several times faster than [`Fields::next_field`].
+    #[inline]
+    pub fn next_short(&mut self, tag: u8) -> Option<&'a [u8]> {
+        let [first, len @ ..0x80, rest @ ..] = self.rest else { return None };
+        if *first != tag {
+            return None;
+        }
+        let (payload, rest) = rest.split_at_checked(usize::from(*len))?;
+        self.rest = rest;
+        Some(payload)
+    }
+
+    /// The payload of the next field `number` of wire type 2, others skipped; `None` at the end or where the message
+    /// is malformed.
+    #[inline]
+    pub fn next_bytes(&mut self, number: u32) -> Option<&'a [u8]> {
+        loop {
+            if let [tag @ ..0x80, len @ ..0x80, rest @ ..] = self.rest
+                && tag & 7 == 2
+                && let Some((payload, rest)) = rest.split_at_checked(usize::from(*len))
+            {
+                self.rest = rest;
+                if u32::from(tag >> 3) == number {
+                    return Some(payload);
+                }
+                continue;
+            }
+            if let [tag @ ..0x80, rest @ ..] = self.rest
+                && tag & 7 == 1
+                && let Some((_, rest)) = rest.split_first_chunk::<8>()
+            {
+                self.rest = rest;
+                continue;
+            }
+            match self.next_field() {
+                Ok(Some((found, Field::Bytes(payload)))) if found == number => return Some(payload),
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => return None,
+            }
+        }
+    }
+
     #[inline]
     fn read_field(&mut self) -> Result<(u32, Field<'a>), WireError> {
         let tag = read_varint(&mut self.rest)?;
@@ -96,6 +139,16 @@ impl<'a> Fields<'a> {
         };
         Ok((number, field))
     }
+}
+
+/// Key and value of a `KeyValue` message that is written as nearly all are: the key, then the value, nothing else,
+/// lengths of one byte.
+#[inline]
+pub fn plain_pair(message: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut fields = Fields::new(message);
+    let key = fields.next_short(0x0a)?;
+    let value = fields.next_short(0x12)?;
+    fields.rest.is_empty().then_some((key, value))
 }
 
 /// Reads one varint off the front of `bytes`.
@@ -254,6 +307,30 @@ mod tests {
         assert_eq!(fields.next_field(), Ok(Some((4, Field::Fixed64(u64::MAX)))));
         assert_eq!(fields.next_field(), Ok(Some((5, Field::Fixed32(7)))));
         assert_eq!(fields.next_field(), Ok(None));
+    }
+
+    #[test]
+    fn the_fast_ways_read_the_same_as_the_slow_one() {
+        let mut writer = Writer::new();
+        writer.bytes_field(9, b"short");
+        writer.fixed64(7, 1);
+        writer.bytes_field(9, &[1; 200]);
+        writer.bytes_field(200, b"high");
+        writer.bytes_field(9, b"");
+        let bytes = writer.into_bytes();
+        let mut fields = Fields::new(&bytes);
+        assert_eq!(fields.next_short(0x52), None);
+        assert_eq!(fields.next_short(0x4a), Some(&b"short"[..]));
+        assert_eq!(fields.next_short(0x4a), None, "field 7 comes first");
+        assert_eq!(fields.next_bytes(9), Some(&[1; 200][..]));
+        assert_eq!(fields.next_bytes(200), Some(&b"high"[..]));
+        assert_eq!(fields.next_bytes(9), Some(&b""[..]));
+        assert_eq!(fields.next_bytes(9), None);
+        assert_eq!(Fields::new(&[0x4a, 5, 1]).next_bytes(9), None, "cut");
+        assert_eq!(plain_pair(b"\x0a\x01k\x12\x02\x18\x07"), Some((&b"k"[..], &b"\x18\x07"[..])));
+        for odd in [&b"\x12\x00\x0a\x01k"[..], b"\x0a\x01k", b"\x0a\x01k\x12\x00\x18\x01", b"\x0a\x80\x01", b""] {
+            assert_eq!(plain_pair(odd), None);
+        }
     }
 
     #[test]

@@ -1,1 +1,23 @@
-fn main() {}
+//! Benches, each against its alternative in the same run: `cargo bench --bench bench -- [NAME]`.
+//!
+//! Besides criterion's groups every module measures its ratio by itself: the two sides take turns many times and
+//! medians are compared, since machines are noisy and only the ratio means something. Its line stands last.
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops at the first surprise")]
+
+mod checksum;
+mod data;
+mod proto;
+mod ratio;
+
+use criterion::Criterion;
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    proto::criterion(&mut criterion);
+    criterion.final_summary();
+    // The first word that is not an option is the filter, as criterion has it.
+    let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    if std::env::args().any(|argument| argument == "--bench") && (filter.is_empty() || filter.starts_with("proto")) {
+        proto::ratio();
+    }
+}

@@ -1,12 +1,20 @@
-//! Everything that looks at the program from outside.
+//! The integration tests, one binary: each file one subject.
 #![allow(
+    missing_docs,
     clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stderr,
     clippy::disallowed_methods,
-    reason = "tests stop at the first surprise, and read and write files"
+    reason = "tests stop at the first surprise, say what they skip, and read and write files"
 )]
 
 mod cli;
+#[path = "../bench/data.rs"]
+#[allow(dead_code, reason = "benches use the rest of it")]
+mod data;
+mod fuzz_corpus;
+mod reading;
 mod report;
+mod seen;
 mod tidy;
