@@ -6,6 +6,7 @@
 
 pub mod batch;
 pub mod context;
+<<<<<<< HEAD
 mod decompress;
 mod framing;
 pub mod json;
@@ -13,6 +14,9 @@ pub mod otlp_proto;
 pub mod read;
 pub mod select;
 mod sniff;
+=======
+pub mod json;
+>>>>>>> json
 
 pub use batch::{Batch, Sink};
 pub use context::{Context, Format, InputFormat, ReadError, ReadReport};

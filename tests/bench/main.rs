@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! Benches, each against its alternative in the same run: `cargo bench --bench bench -- [NAME]`.
 //!
 //! Besides criterion's groups every module measures its ratio by itself: the two sides take turns many times and
@@ -20,4 +21,21 @@ fn main() {
     if std::env::args().any(|argument| argument == "--bench") && (filter.is_empty() || filter.starts_with("proto")) {
         proto::ratio();
     }
+=======
+//! Benches: each against its alternative in the same run.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a bench prints and stops at the first surprise"
+)]
+
+mod json;
+
+fn main() {
+    let mut criterion = criterion::Criterion::default().configure_from_args();
+    json::bench(&mut criterion);
+    criterion.final_summary();
+>>>>>>> json
 }
