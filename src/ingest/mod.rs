@@ -4,8 +4,10 @@
 //! Invariant: a readable container never fails as a whole; what was not used is a counted warning (spans in = used +
 //! warned); no wire type leaves the room; every allocation is bounded by the bytes that really came.
 
+pub mod assemble;
 pub mod batch;
 pub mod context;
+<<<<<<< HEAD
 <<<<<<< HEAD
 mod decompress;
 mod framing;
@@ -17,6 +19,16 @@ mod sniff;
 =======
 pub mod json;
 >>>>>>> json
+=======
+pub mod drain;
+pub mod identity;
+pub mod rules;
+mod skew;
+pub mod template;
+>>>>>>> identity
 
+pub use assemble::assemble;
 pub use batch::{Batch, Sink};
 pub use context::{Context, Format, InputFormat, ReadError, ReadReport};
+pub use identity::{Ruled, identify, unify};
+pub use rules::{Effect, OperationRule, Rules};

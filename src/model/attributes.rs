@@ -209,6 +209,23 @@ impl<'a> Attributes<'a> {
         Attributes { fields: Fields::new(message), number }
     }
 
+    /// Keys and values as their bytes, for walks that want few of many: a value is decoded by [`Value::decode`].
+    pub fn undecoded(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
+        let Attributes { mut fields, number } = self;
+        std::iter::from_fn(move || {
+            let mut message = Fields::new(messages(&mut fields, number)?);
+            let (mut key, mut value) = (&[][..], &[][..]);
+            while let Ok(Some((number, field))) = message.next_field() {
+                match (number, field) {
+                    (1, Field::Bytes(text)) => key = text,
+                    (2, Field::Bytes(any)) => value = any,
+                    _ => {}
+                }
+            }
+            Some((key, value))
+        })
+    }
+
     /// The last value of a key (senders must not repeat keys; if they do, the last one wins).
     pub fn find(self, key: &str) -> Option<Value<'a>> {
         self.filter(|(name, _)| *name == key).last().map(|(_, value)| value)

@@ -4,12 +4,17 @@
 //! Invariant: a value built by its constructor is valid, and every walk over data that came from outside is bounded.
 
 pub mod attributes;
+pub mod canonical;
+pub mod facts;
 pub mod fixture;
 pub mod id;
 pub mod limits;
+pub mod masking;
 pub mod operation;
 pub mod pair;
+pub mod semconv;
 pub mod span;
+pub mod statement;
 pub mod symbol;
 pub mod trace;
 pub mod warning;
