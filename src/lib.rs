@@ -43,6 +43,7 @@
 
 pub mod cli;
 pub mod diff;
+pub mod generate;
 pub mod ingest;
 pub mod model;
 pub mod report;

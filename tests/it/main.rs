@@ -14,6 +14,7 @@ mod cli;
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
 mod fuzz_corpus;
+mod generate;
 mod json;
 mod reading;
 mod report;

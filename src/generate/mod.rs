@@ -1,0 +1,213 @@
+//! Floor 2: seeded traffic of believable systems with one known change, as bytes.
+//!
+//! May use: `model`. Never: files, clock, environment; randomness other than its own seed.
+//! Invariant: same options, same bytes, in every build and on every machine.
+//!
+//! A [`System`] is a program in a small tree language (`program`), a [`Change`] is an edit of that program
+//! (`changes`), the sampler runs it with random numbers (`sampler`), `semconv` and `deployment` give the spans the
+//! names, attributes and resources that real instrumentation would give them, and a writer turns them into OTLP. The
+//! edit knows what a perfect diff would find; that is the truth document.
+
+mod changes;
+mod deployment;
+mod json;
+mod otlp_json_writer;
+mod otlp_writer;
+mod program;
+mod random;
+mod record;
+mod sampler;
+mod semconv;
+mod systems;
+mod truth;
+
+pub use changes::Change;
+pub use systems::System;
+
+use crate::model::{Pair, Side};
+use program::Program;
+use random::Random;
+use std::convert::Infallible;
+use std::io;
+
+/// 2026-03-02T10:00:00Z: when generated traffic begins unless told otherwise. A fixed time, so that a seed alone gives
+/// the same bytes.
+pub const DEFAULT_START_UNIX_NS: u64 = 1_772_445_600_000_000_000;
+/// Requests come four times a second.
+const BETWEEN_TRACES_NS: u64 = 250_000_000;
+/// The after side begins an hour later, or when the before side is over.
+const BETWEEN_SIDES_NS: u64 = 3_600_000_000_000;
+/// Streams of random numbers for what does not belong to one trace.
+const DEPLOYMENT_STREAM: u64 = u64::MAX;
+
+/// How the traces are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputFormat {
+    /// OTLP JSON, one document and one line a request (`.json`, JSON lines).
+    #[default]
+    OtlpJson,
+    /// OTLP protobuf, one message (`.binpb`).
+    OtlpProto,
+    /// OTLP protobuf as the Collector's file exporter writes it: one message a request, each after its length as four
+    /// bytes, big-endian.
+    OtlpProtoFramed,
+}
+
+impl OutputFormat {
+    /// All formats.
+    pub const ALL: [OutputFormat; 3] = [OutputFormat::OtlpJson, OutputFormat::OtlpProto, OutputFormat::OtlpProtoFramed];
+
+    /// Its name on the command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            OutputFormat::OtlpJson => "otlp-json",
+            OutputFormat::OtlpProto => "otlp-proto",
+            OutputFormat::OtlpProtoFramed => "otlp-proto-framed",
+        }
+    }
+
+    /// The format with this name.
+    pub fn from_name(name: &str) -> Option<OutputFormat> {
+        OutputFormat::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// What to generate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// The system.
+    pub system: System,
+    /// What differs on the after side.
+    pub change: Change,
+    /// Determines everything that is random.
+    pub seed: u64,
+    /// Requests a side. With one it is the main request; with more, every entry point gets its share.
+    pub traces: u32,
+    /// How far each piece of work strays from its usual time, as a share of it: 0.2 is ±20 %. Clamped to 0–0.95.
+    pub jitter: f64,
+    /// Format of both sides.
+    pub format: OutputFormat,
+    /// When the before side begins, nanoseconds since 1970.
+    pub start_unix_ns: u64,
+}
+
+impl Options {
+    /// One request a side with ±20 % jitter, seed 1, OTLP JSON.
+    pub const fn new(system: System, change: Change) -> Options {
+        Options {
+            system,
+            change,
+            seed: 1,
+            traces: 1,
+            jitter: 0.2,
+            format: OutputFormat::OtlpJson,
+            start_unix_ns: DEFAULT_START_UNIX_NS,
+        }
+    }
+
+    /// The jitter within its range; none for a value that is no number.
+    fn usable_jitter(&self) -> f64 {
+        if self.jitter > 0.0 { self.jitter.min(0.95) } else { 0.0 }
+    }
+}
+
+/// Both sides and the truth about them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    /// The before side, in the format asked for.
+    pub before: Vec<u8>,
+    /// The after side.
+    pub after: Vec<u8>,
+    /// What a perfect diff would find: JSON `spandiff.truth/v1`.
+    pub truth: String,
+}
+
+/// Generates both sides in memory.
+pub fn generate(options: &Options) -> Generated {
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    let truth = run(options, |side, bytes| {
+        let side = if side == Side::Before { &mut before } else { &mut after };
+        side.extend_from_slice(bytes);
+        Ok::<(), Infallible>(())
+    });
+    let Ok(truth) = truth;
+    Generated { before, after, truth }
+}
+
+/// Generates both sides into writers, one request at a time, the before side first; returns the truth.
+///
+/// # Errors
+/// The first error of a writer; nothing is written after it.
+pub fn generate_into(options: &Options, before: &mut dyn io::Write, after: &mut dyn io::Write) -> io::Result<String> {
+    run(options, |side, bytes| if side == Side::Before { before.write_all(bytes) } else { after.write_all(bytes) })
+}
+
+fn run<E>(options: &Options, mut write: impl FnMut(Side, &[u8]) -> Result<(), E>) -> Result<String, E> {
+    let (before, targets) = options.system.build();
+    let mut programs = Pair::new(before.clone(), before);
+    let expected = changes::apply(options.change, &mut programs.before, &mut programs.after, &targets);
+    let mut tally = Pair::<truth::Tally>::default();
+    for side in [Side::Before, Side::After] {
+        let generator = Generator::new(options, side, programs.get(side));
+        for number in 0..options.traces {
+            let spans = generator.request(number);
+            tally.get_mut(side).add(&spans);
+            write(side, &generator.encode(&spans))?;
+        }
+    }
+    Ok(truth::write(options, &programs, &expected, &tally))
+}
+
+/// What all requests of one side share.
+struct Generator<'a> {
+    options: &'a Options,
+    side: Side,
+    program: &'a Program,
+    processes: Vec<record::Process>,
+    start_ns: u64,
+}
+
+impl<'a> Generator<'a> {
+    fn new(options: &'a Options, side: Side, program: &'a Program) -> Self {
+        let mut random = Random::stream(options.seed, side as u64, DEPLOYMENT_STREAM);
+        let processes = deployment::processes(program, options.system.name(), &mut random);
+        let all_ns = u64::from(options.traces) * BETWEEN_TRACES_NS;
+        // A day before the end of time is late enough for any request.
+        let latest_ns = u64::MAX - 86_400_000_000_000 - 2 * all_ns - BETWEEN_SIDES_NS;
+        let before_ns = options.start_unix_ns.min(latest_ns);
+        let start_ns = if side == Side::Before { before_ns } else { before_ns + all_ns.max(BETWEEN_SIDES_NS) };
+        Generator { options, side, program, processes, start_ns }
+    }
+
+    fn request(&self, number: u32) -> Vec<record::Span> {
+        let mut random = Random::stream(self.options.seed, self.side as u64, u64::from(number));
+        let entry = if self.options.traces == 1 { 0 } else { self.entry(&mut random) };
+        let start_ns = self.start_ns + u64::from(number) * BETWEEN_TRACES_NS + random.below(BETWEEN_TRACES_NS);
+        sampler::sample(self.program, &self.processes, self.options.usable_jitter(), entry, start_ns, random)
+    }
+
+    fn entry(&self, random: &mut Random) -> usize {
+        let all: u32 = self.program.entries.iter().map(|entry| entry.weight).sum();
+        let mut drawn = random.below(u64::from(all)) as u32;
+        for (number, entry) in self.program.entries.iter().enumerate() {
+            if drawn < entry.weight {
+                return number;
+            }
+            drawn -= entry.weight;
+        }
+        0
+    }
+
+    fn encode(&self, spans: &[record::Span]) -> Vec<u8> {
+        match self.options.format {
+            OutputFormat::OtlpJson => otlp_json_writer::write(spans, &self.processes).into_bytes(),
+            OutputFormat::OtlpProto => otlp_writer::write(spans, &self.processes),
+            OutputFormat::OtlpProtoFramed => {
+                let message = otlp_writer::write(spans, &self.processes);
+                let mut framed = (message.len() as u32).to_be_bytes().to_vec();
+                framed.extend_from_slice(&message);
+                framed
+            }
+        }
+    }
+}
