@@ -1,16 +1,14 @@
 //! The one place that names the rooms below by their functions: reading, selecting, assembling, comparing, generating.
 
-use super::standin as ingest; // STAND-IN: becomes `crate::ingest`
-use super::standin as engine; // STAND-IN: `engine::compare` becomes `crate::diff::pair::compare`
+use super::standin as engine; // STAND-IN: `engine::pair::compare` becomes `crate::diff::pair::compare`
 use crate::diff::{Diff, DiffOptions, InputSide};
-use crate::ingest::{Context, InputFormat};
+use crate::ingest::{self, Context, InputFormat};
 use crate::model::{Pair, Trace, Warnings};
 use std::io::Read;
 
-pub use super::standin::generate; // STAND-IN: becomes `crate::generate`
-pub use crate::ingest::{Batch, ReadError, ReadReport, Sink};
-pub use ingest::rules::{OperationRule, Rules};
-pub use ingest::select::{Catalog, Choices, SelectError, Selected, Selection, TracePrefix};
+pub use crate::generate;
+pub use crate::ingest::select::{Catalog, Choices, SelectError, Selected, Selection, TracePrefix};
+pub use crate::ingest::{Batch, OperationRule, ReadError, ReadReport, Rules, Sink};
 
 /// Reads one input to its end into the context's sink.
 pub fn read(input: &mut dyn Read, said: Option<InputFormat>, context: &mut Context<'_>) -> Result<(), ReadError> {
@@ -31,7 +29,7 @@ pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions) -> 
     let mut traces = Pair::new(before.0, after.0);
     let mut inputs = Pair::new(before.1, after.1);
     let mut warnings = Pair::<Warnings>::default();
-    ingest::identity::unify(&mut traces, &mut warnings);
+    ingest::unify(&mut traces, &mut warnings);
     inputs.before.warnings.merge(&warnings.before);
     inputs.after.warnings.merge(&warnings.after);
     engine::pair::compare(&traces, inputs, options)
@@ -40,8 +38,8 @@ pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions) -> 
 fn assemble(input: SideInput, rules: &Rules) -> (Trace, InputSide) {
     let SideInput { selected, mut side } = input;
     side.warnings.merge(&selected.warnings);
-    let mut trace = ingest::assemble::assemble(selected.store, selected.trace_id, &mut side.warnings);
-    ingest::identity::identify(&mut trace, rules);
+    let mut trace = ingest::assemble(selected.store, selected.trace_id, &mut side.warnings);
+    ingest::identify(&mut trace, rules);
     side.traces = 1;
     side.spans = trace.len() as u64;
     side.trace_ids = vec![trace.id];

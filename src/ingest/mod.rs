@@ -7,25 +7,18 @@
 pub mod assemble;
 pub mod batch;
 pub mod context;
-<<<<<<< HEAD
-<<<<<<< HEAD
 mod decompress;
+pub mod drain;
 mod framing;
+pub mod identity;
 pub mod json;
 pub mod otlp_proto;
 pub mod read;
-pub mod select;
-mod sniff;
-=======
-pub mod json;
->>>>>>> json
-=======
-pub mod drain;
-pub mod identity;
 pub mod rules;
+pub mod select;
 mod skew;
+mod sniff;
 pub mod template;
->>>>>>> identity
 
 pub use assemble::assemble;
 pub use batch::{Batch, Sink};

@@ -1,12 +1,19 @@
-<<<<<<< HEAD
 //! Benches, each against its alternative in the same run: `cargo bench --bench bench -- [NAME]`.
 //!
 //! Besides criterion's groups every module measures its ratio by itself: the two sides take turns many times and
 //! medians are compared, since machines are noisy and only the ratio means something. Its line stands last.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops at the first surprise")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench stops at the first surprise, and measures time"
+)]
 
 mod checksum;
 mod data;
+mod json;
 mod proto;
 mod ratio;
 
@@ -15,27 +22,11 @@ use criterion::Criterion;
 fn main() {
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     proto::criterion(&mut criterion);
+    json::bench(&mut criterion);
     criterion.final_summary();
     // The first word that is not an option is the filter, as criterion has it.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     if std::env::args().any(|argument| argument == "--bench") && (filter.is_empty() || filter.starts_with("proto")) {
         proto::ratio();
     }
-=======
-//! Benches: each against its alternative in the same run.
-#![allow(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::print_stdout,
-    missing_docs,
-    reason = "a bench prints and stops at the first surprise"
-)]
-
-mod json;
-
-fn main() {
-    let mut criterion = criterion::Criterion::default().configure_from_args();
-    json::bench(&mut criterion);
-    criterion.final_summary();
->>>>>>> json
 }

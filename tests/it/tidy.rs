@@ -207,7 +207,7 @@ fn no_loose_ends() {
 
 #[test]
 fn every_file_says_what_it_is() {
-    let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! "));
+    let silent = sources().into_iter().filter(|source| !source.code().is_empty() && !source.text.starts_with("//! "));
     none(silent.map(|source| format!("{}: begins without //!", source.path.display())).collect());
 }
 

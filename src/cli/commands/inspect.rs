@@ -1,6 +1,6 @@
 //! `spandiff inspect`: what is in there, before anything is compared.
 
-use super::side::distinct_digits;
+use super::side::{distinct_digits, shown_id};
 use crate::cli::args::{Common, InspectArgs};
 use crate::cli::config::settings;
 use crate::cli::engine::{Catalog, TracePrefix};
@@ -223,7 +223,7 @@ fn text(view: &View<'_>, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     section("services", services, page, out)?;
     let digits = distinct_digits(&view.traces.iter().map(|trace| trace.id).collect::<Vec<_>>());
     let traces = view.traces.iter().map(|it| {
-        let id: String = it.trace_id.chars().take(digits).collect();
+        let id: String = shown_id(it.id).chars().take(digits).collect();
         let errors = if it.errors > 0 { format!(", {}", counted(it.errors, "error", "errors")) } else { String::new() };
         (
             format!("#{id}  {} ▸ {}", it.service, it.name),

@@ -95,7 +95,7 @@ fn list(mut problem: Problem, inputs: &Pair<Inputs>, side: Side, choices: &Choic
     let mut traces: Vec<_> = choices.ids.iter().filter_map(|id| choices.catalog.get(*id)).collect();
     traces.sort_unstable_by_key(|trace| (trace.start_ns, trace.id));
     let digits = distinct_digits(&choices.ids);
-    let prefix = |id: TraceId| id.to_string().chars().take(digits).collect::<String>();
+    let prefix = |id: TraceId| shown_id(id).chars().take(digits).collect::<String>();
     for trace in traces.iter().take(LISTED) {
         problem = problem.item(format!(
             "#{}  {:>8}  {:>13}  {} ▸ {}",
@@ -129,13 +129,19 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
 }
 
+/// An id as people see it elsewhere: ids of 64 bits without their leading zeros, as Jaeger and Zipkin print them.
+pub fn shown_id(id: TraceId) -> String {
+    let text = id.to_string();
+    if id.0 >> 64 == 0 { text.chars().skip(16).collect() } else { text }
+}
+
 /// Hex digits that tell all ids apart, at least six.
 pub fn distinct_digits(ids: &[TraceId]) -> usize {
-    let mut sorted: Vec<u128> = ids.iter().map(|id| id.0).collect();
+    let mut sorted: Vec<String> = ids.iter().map(|id| shown_id(*id)).collect();
     sorted.sort_unstable();
     sorted.dedup();
     let shared = sorted.windows(2).filter_map(|pair| match pair {
-        [a, b] => Some((a ^ b).leading_zeros() as usize / 4),
+        [a, b] => Some(a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()),
         _ => None,
     });
     shared.max().map_or(6, |shared| (shared + 1).clamp(6, 32))
@@ -154,7 +160,9 @@ mod tests {
         assert_eq!(distinct_digits(&ids(&["a0000000000000000000000000000000"])), 6);
         let close = ["a0000000f0000000000000000000000a", "a0000000e0000000000000000000000a"];
         assert_eq!(distinct_digits(&ids(&close)), 9);
-        assert_eq!(distinct_digits(&ids(&["1", "2"])), 32);
+        assert_eq!(distinct_digits(&ids(&["1", "2"])), 16);
+        assert_eq!(distinct_digits(&ids(&["8000000000000001", "a0000000000000000000000000000000"])), 6);
+        assert_eq!(shown_id(TraceId(0xab)), "00000000000000ab");
     }
 
     #[test]

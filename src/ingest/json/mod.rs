@@ -1,18 +1,3 @@
-<<<<<<< HEAD
-//! Placeholder: the JSON readers come from another branch, with this entry.
-
-use super::{Context, InputFormat, ReadError};
-use std::io::Read;
-
-/// Reads a stream of JSON documents to its end.
-pub fn read(_: &mut dyn Read, _: Option<InputFormat>, _: &mut Context<'_>) -> Result<(), ReadError> {
-    Err(ReadError::Unsupported { name: "JSON".to_owned(), hint: String::new() })
-}
-
-/// Reads one complete JSON document.
-pub fn decode_document(_: &[u8], _: Option<InputFormat>, _: &mut Context<'_>) -> Result<(), ReadError> {
-    Err(ReadError::Unsupported { name: "JSON".to_owned(), hint: String::new() })
-=======
 //! JSON in all its trace formats: OTLP/JSON (one document, JSON lines, concatenated), Tempo, Jaeger, Zipkin v2, Go
 //! `stdouttrace`, Python console.
 //!
@@ -312,5 +297,4 @@ impl Reader<'_, '_> {
         }
         Ok((signals.traces || !signals.other).then_some(format))
     }
->>>>>>> json
 }
