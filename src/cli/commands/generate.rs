@@ -21,7 +21,7 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<ExitCode, Failure> {
     let system = System::from_name(&args.system)
         .ok_or_else(|| unknown("system", &args.system, &names(&System::ALL, System::name)))?;
     let change = Change::from_name(&args.change)
-        .ok_or_else(|| unknown("change", &args.change, &names(&Change::ALL, Change::name)))?;
+        .ok_or_else(|| unknown("change", &args.change, &names(Change::ALL, Change::name)))?;
     let Some(directory) = &common.output else {
         return Err(Problem::new("generate writes several files and needs a directory")
             .hint("add -o DIR; it gets before, after and truth.json")
