@@ -215,7 +215,7 @@ impl<'a> Attributes<'a> {
     pub fn undecoded(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let Attributes { mut fields, number } = self;
         std::iter::from_fn(move || {
-            let mut message = Fields::new(messages(&mut fields, number)?);
+            let mut message = Fields::new(fields.next_bytes(number)?);
             let (mut key, mut value) = (&[][..], &[][..]);
             while let Ok(Some((number, field))) = message.next_field() {
                 match (number, field) {

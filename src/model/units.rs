@@ -139,9 +139,9 @@ pub fn bytes(number: u64) -> String {
 pub fn adding_up(rows: &[i64], total: i64) -> (Vec<String>, String) {
     let largest = rows.iter().chain([&total]).map(|value| value.unsigned_abs()).max().unwrap_or_default();
     let (resolution, per_unit, unit, decimals) = match largest {
-        0..1_000 => (1, 1, "ns", 0),
+        1..1_000 => (1, 1, "ns", 0),
         1_000..1_000_000 => (100, 10, "µs", 1),
-        1_000_000..10_000_000_000 => (100_000, 10, "ms", 1),
+        0 | 1_000_000..10_000_000_000 => (100_000, 10, "ms", 1),
         _ => (10_000_000, 100, "s", 2),
     };
     let round = |value: i64| value.saturating_add(resolution / 2 * value.signum()) / resolution;
@@ -282,6 +282,6 @@ mod tests {
         assert_eq!(rows, ["+33.4 ms", "+33.3 ms", "+33.3 ms"]);
         let (rows, total) = adding_up(&[-160_000_000, 40_000, 9_960_000], -150_000_000);
         assert_eq!((rows.join(" "), total), ("-160.0 ms 0.0 ms +10.0 ms".into(), "-150.0 ms".into()));
-        assert_eq!(adding_up(&[], 0), (vec![], "0 ns".into()));
+        assert_eq!(adding_up(&[0], 0), (vec!["0.0 ms".into()], "0.0 ms".into()));
     }
 }

@@ -10,6 +10,7 @@ use super::{Options, TreeView};
 use crate::diff::{Diff, Mark, ServiceEdge, ServiceNode, TreeNode};
 use crate::model::Pair;
 use petgraph::visit::{EdgeRef, IntoNodeReferences};
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Writes the service graph, or the merged tree when the options ask for one.
@@ -60,10 +61,10 @@ fn services(diff: &Diff, out: &mut dyn Write) -> io::Result<()> {
         let (weight, mark) = (edge.weight(), edge_mark(edge.weight()));
         let mut label = format!("{} {}", mark.glyph(), change(weight.calls));
         if weight.links != Pair::default() {
-            label.push_str(&format!("\nlinks {}", change(weight.links)));
+            let _ = write!(label, "\nlinks {}", change(weight.links));
         }
         if weight.errors != Pair::default() {
-            label.push_str(&format!("\nerrors {}", change(weight.errors)));
+            let _ = write!(label, "\nerrors {}", change(weight.errors));
         }
         let (from, to) = (edge.source().index(), edge.target().index());
         let style = if weight.calls == Pair::default() { "dotted" } else { style(mark) };

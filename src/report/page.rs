@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn page(ascii: bool, color: bool) -> Page {
-        Page::new(&Options { ascii, color, ..Options::default() })
+        Page::new(&Options { color, ascii, ..Options::default() })
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! Durations are integers in nanoseconds, times since 1970 are strings (they exceed 2^53), differences are after minus
 //! before, `null` means "not on that side" or "not known". Key order is the order of the fields here.
 
+mod population;
+
+pub use population::{Accepted, Effect, FirstSeen, Instance};
+
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -327,33 +331,6 @@ pub struct NodeSpans {
     pub subtree: Option<u64>,
 }
 
-/// One statistical test.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Effect {
-    /// `self_time`, `duration`, `calls`, `error_rate`, `presence` or `edge_time`.
-    pub metric: String,
-    /// Size of the effect.
-    pub estimate: f64,
-    /// Lower end of its interval.
-    pub low: f64,
-    /// Upper end of its interval.
-    pub high: f64,
-    /// `ratio`, `ns` or `share`.
-    pub unit: String,
-    /// p value.
-    pub p: f64,
-    /// p value corrected for the number of tests.
-    pub q: f64,
-    /// Traces before.
-    pub n_before: u64,
-    /// Traces after.
-    pub n_after: u64,
-    /// Name of the test.
-    pub method: String,
-    /// What the policy makes of it.
-    pub rule: String,
-}
-
 /// Why two nodes were matched.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct Match<'a> {
@@ -390,37 +367,6 @@ pub struct Event<'a> {
     pub before: u64,
     /// How many after.
     pub after: u64,
-}
-
-/// Instances of one key.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Instance {
-    /// The attribute that names the instance.
-    pub key: String,
-    /// How many were seen.
-    pub observed: u64,
-    /// How many chance would give.
-    pub expected_by_chance: f64,
-    /// Their names, up to a limit.
-    pub named: Vec<String>,
-}
-
-/// When a finding was first seen.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct FirstSeen {
-    /// Nanoseconds since 1970.
-    pub unix_ns: String,
-    /// In which trace.
-    pub trace_id: String,
-}
-
-/// An accepted finding.
-#[derive(Debug, Serialize, JsonSchema)]
-pub struct Accepted {
-    /// Why.
-    pub reason: String,
-    /// Until which day.
-    pub until: Option<String>,
 }
 
 /// A service and its operations, ranked.

@@ -12,6 +12,8 @@ use super::units::{
 use super::{details, tree};
 use crate::diff::{AttributionRow, Diff, EntryPoint, Finding, FindingKind, Mark, Note};
 use crate::model::{Operation, Side};
+use anstyle::Style;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 /// Findings whose evidence is shown.
@@ -95,12 +97,12 @@ fn answer(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
             page.show(format!("⋯ {}", counted(hidden as u64, "more entry point", "more entry points")))
         )?;
     }
-    writeln!(out, "{}", page.show(totals(diff)))?;
+    paragraph(&totals(diff), 0, Style::new(), page, out)?;
     if diff.mode == crate::diff::Mode::Pair {
-        writeln!(out, "{}", page.paint(DIM, ONE_TRACE_EACH))?;
+        paragraph(ONE_TRACE_EACH, 0, DIM, page, out)?;
     }
     if let Some(drift) = drift(diff) {
-        writeln!(out, "{}", page.show(drift))?;
+        paragraph(&drift, 0, Style::new(), page, out)?;
     }
     let reasons = diff.comparable.reasons.iter().filter(|note| note.code != "one_trace_each");
     let title = if diff.comparable.ok { "mind" } else { "not comparable" };
@@ -130,7 +132,7 @@ pub fn nothing_found(diff: &Diff) -> String {
     );
     let jitter = diff.drift.between_paths;
     if jitter.is_finite() && jitter > 0.0 {
-        text.push_str(&format!(" (jitter between operations ±{})", percent(jitter.exp() - 1.0)));
+        let _ = write!(text, " (jitter between operations ±{})", percent(jitter.exp() - 1.0));
     }
     text
 }
@@ -141,7 +143,7 @@ fn nothing(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
         let findings = counted(diff.omitted.findings, "finding", "findings");
         return writeln!(out, "{}", page.show(format!("{findings}, none shown (--max-findings)")));
     }
-    paragraph(&format!("= {}", nothing_found(diff)), 0, page, out)
+    paragraph(&format!("= {}", nothing_found(diff)), 0, Style::new(), page, out)
 }
 
 fn findings(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
@@ -195,15 +197,16 @@ fn calls_of(finding: &Finding) -> String {
 /// The one line of why: kind, title, and how sure the match is where it is not.
 pub fn why(finding: &Finding) -> String {
     let kind = finding.kind.name().replace('_', " ");
+    let says_so = kind.split(' ').next().is_some_and(|word| finding.title.starts_with(word));
     let mut text = if finding.title.is_empty() {
         kind
-    } else if finding.title.starts_with(&kind) {
+    } else if says_so {
         finding.title.clone()
     } else {
         format!("{kind}: {}", finding.title)
     };
     if finding.matched.reason != "none" && finding.matched.score < 0.7 {
-        text.push_str(&format!(" (uncertain match, {:.2})", finding.matched.score));
+        let _ = write!(text, " (uncertain match, {:.2})", finding.matched.score);
     }
     text
 }
@@ -219,8 +222,8 @@ pub fn not_listed(diff: &Diff, listed: usize) -> Option<(u64, i64)> {
 fn left_out(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let Some((number, ns)) = not_listed(diff, options.list) else { return Ok(()) };
     let findings = counted(number, "more finding", "more findings");
-    let line = format!("    ⋯ {findings}, together {} (--max-findings)", signed_duration(ns));
-    writeln!(out, "{}", page.paint(DIM, &page.show(line)))
+    let line = format!("⋯ {findings}, together {} (--max-findings)", signed_duration(ns));
+    paragraph(&line, 4, DIM, page, out)
 }
 
 fn unchanged(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
@@ -241,13 +244,14 @@ fn unchanged(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     };
     let operations = counted(number, "operation", "operations");
     let bound = duration(unchanged_bound(diff));
-    let line = page.show(format!("  ⋯ {operations} unchanged, each |self Δ| ≤ {bound}{together}"));
-    writeln!(out, "  {}", page.paint(DIM, &format!("{}{line}", page.mark(Mark::Equal))))
+    let line = format!("= ⋯ {operations} unchanged, each |self Δ| ≤ {bound}{together}");
+    paragraph(&line, 4, DIM, page, out)
 }
 
 fn attribution(diff: &Diff, entry: &EntryPoint, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let Some(total) = entry.delta_ns else { return Ok(()) };
-    if entry.attribution.is_empty() {
+    // A lone row would only repeat the total.
+    if entry.attribution.iter().all(|row| row.finding.is_none()) {
         return Ok(());
     }
     let (listed, folded) = fold(&entry.attribution, options.list);
@@ -324,7 +328,7 @@ fn notes(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     if !notes.is_empty() {
         writeln!(out, "\n{}", page.paint(STRONG, "notes"))?;
         for note in notes {
-            paragraph(&note.message, 2, page, out)?;
+            paragraph(&note.message, 2, Style::new(), page, out)?;
         }
     }
     if diff.inputs.before.warnings.is_empty() && diff.inputs.after.warnings.is_empty() {
@@ -337,7 +341,7 @@ fn notes(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
                 if counted.example.is_empty() { String::new() } else { format!("; first: {}", counted.example) };
             let (count, code) = (count(counted.count), warning.code());
             let text = format!("{}: {code} {count}: {}{first}", side.name(), warning.explanation());
-            paragraph(&text, 2, page, out)?;
+            paragraph(&text, 2, Style::new(), page, out)?;
         }
     }
     Ok(())
@@ -350,17 +354,20 @@ fn sentences<'a>(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     for note in notes {
-        paragraph(&format!("{title}: {}", note.message), 0, page, out)?;
+        paragraph(&format!("{title}: {}", note.message), 0, Style::new(), page, out)?;
     }
     Ok(())
 }
 
 /// Wrapped text with a hanging indent.
-fn paragraph(text: &str, indent: usize, page: &Page, out: &mut dyn Write) -> io::Result<()> {
-    let lines = page.wrap(&page.show(text), page.width.saturating_sub(indent + 2));
+fn paragraph(text: &str, indent: usize, style: Style, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+    // Three blanks hold parts of a line apart: they stay.
+    let parts = page.show(text).replace("   ", "\u{a0}\u{a0} ");
+    let lines = page.wrap(&parts, page.width.saturating_sub(indent + 2));
     for (index, line) in lines.iter().enumerate() {
         let indent = if index == 0 { indent } else { indent + 2 };
-        writeln!(out, "{:indent$}{line}", "")?;
+        let line = line.replace('\u{a0}', " ");
+        writeln!(out, "{:indent$}{}", "", page.paint(style, line.trim_end()))?;
     }
     Ok(())
 }
@@ -376,5 +383,6 @@ fn more(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) -> io:
     if hints.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n{}", page.paint(DIM, &format!("more: {}", hints.join("; "))))
+    writeln!(out)?;
+    paragraph(&format!("more: {}", hints.join("; ")), 0, DIM, page, out)
 }

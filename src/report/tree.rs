@@ -7,6 +7,7 @@ use super::units::{count, duration, signed_duration};
 use super::{Options, TreeView};
 use crate::diff::{Diff, Mark, TreeNode};
 use crate::model::Status;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
 
@@ -90,14 +91,21 @@ impl Layout<'_> {
             },
             Content::Unchanged { count: nodes, bound_ns, self_delta_ns } => {
                 let name = format!("⋯ {} unchanged, each |self Δ| ≤ {}", count(nodes), duration(bound_ns));
-                let self_delta = signed_duration(self_delta_ns);
-                self.line(Mark::Equal, guide, &name, "", &["", "", "", &self_delta], "", DIM, out)
+                self.fold(guide, &name, self_delta_ns, out)
             }
             Content::Repeated { first, count: nodes, duration_ns } => match diff.tree.get(first) {
                 Some(node) => self.repeated(node, nodes, duration_ns, guide, out),
                 None => Ok(()),
             },
         }
+    }
+
+    /// Unchanged rows have no times of their own, so their name may stand where the times would.
+    fn fold(&self, guide: &str, name: &str, self_delta_ns: i64, out: &mut dyn Write) -> io::Result<()> {
+        let page = self.page;
+        let name = page.left(&page.show(format!("{guide}{name}")), self.tree + 3 * NUMBER);
+        let rest = format!("{name}{}", page.right(&page.show(signed_duration(self_delta_ns)), NUMBER));
+        writeln!(out, "{} {}", page.paint(style_of(Mark::Equal), page.mark(Mark::Equal)), page.paint(DIM, &rest))
     }
 
     fn node(&self, node: &TreeNode, guide: &str, out: &mut dyn Write) -> io::Result<()> {
@@ -156,7 +164,7 @@ impl Layout<'_> {
         let name = page.shorten(&page.show(name), room.saturating_sub(tag.width()));
         let tree = page.left(&format!("{guide}{name}{tag}"), self.tree);
         let numbers: String =
-            numbers.iter().map(|number| format!(" {}", page.right(&page.show(*number), NUMBER - 1))).collect();
+            numbers.iter().map(|number| page.right(&page.show(*number), NUMBER)).collect::<Vec<_>>().concat();
         let path = if path.is_empty() { String::new() } else { format!("  {}", page.show(path)) };
         let rest = format!("{tree}{numbers}{path}");
         let mark = page.paint(style_of(mark), page.mark(mark));
@@ -168,7 +176,7 @@ impl Layout<'_> {
 fn tags(node: &TreeNode) -> String {
     let mut tags = String::new();
     if let Some(finding) = node.finding {
-        tags.push_str(&format!(" F{}", finding + 1));
+        let _ = write!(tags, " F{}", finding + 1);
     }
     if node.inherited {
         tags.push_str(" inherited");
@@ -180,14 +188,14 @@ fn tags(node: &TreeNode) -> String {
     }
     if let Some(from) = &node.from {
         let name = if from.name == node.operation.name { &from.service } else { &from.name };
-        tags.push_str(&format!(" was {}", visible(name)));
+        let _ = write!(tags, " was {}", visible(name));
     }
     if node.sides.before.is_some() && node.sides.after.is_some() && node.matched.score < 0.7 {
-        tags.push_str(&format!(" match {:.2}", node.matched.score));
+        let _ = write!(tags, " match {:.2}", node.matched.score);
     }
     let failed = |side: Option<crate::diff::NodeSide>| side.map(|side| side.status == Status::Error);
     tags.push_str(match (failed(node.sides.before), failed(node.sides.after)) {
-        (Some(true), Some(true)) | (None, Some(true)) | (Some(true), None) => " ERROR",
+        (Some(true) | None, Some(true)) | (Some(true), None) => " ERROR",
         (Some(false), Some(true)) => " ok→ERROR",
         (Some(true), Some(false)) => " ERROR→ok",
         _ => "",

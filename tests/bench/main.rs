@@ -2,7 +2,14 @@
 //!
 //! Besides criterion's groups every module measures its ratio by itself: the two sides take turns many times and
 //! medians are compared, since machines are noisy and only the ratio means something. Its line stands last.
-#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops at the first surprise")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "a bench stops at the first surprise, and measures time"
+)]
 
 mod checksum;
 mod data;

@@ -6,9 +6,11 @@
     clippy::indexing_slicing,
     clippy::float_cmp,
     clippy::print_stderr,
-    reason = "tests stop at the first surprise and say what they skip"
+    clippy::disallowed_methods,
+    reason = "tests stop at the first surprise, say what they skip, and read and write files"
 )]
 
+mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
@@ -17,6 +19,8 @@ mod generate;
 mod json;
 mod mutations;
 mod reading;
+mod report;
 mod rivals;
 mod seen;
 mod shared;
+mod tidy;

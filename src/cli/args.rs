@@ -1,0 +1,330 @@
+//! The words of the command line: what clap parses, as the contract names them.
+#![expect(clippy::doc_markdown, missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
+
+use super::error::{Failure, Problem};
+use crate::ingest::InputFormat;
+use crate::model::Limits;
+use crate::report::Format;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Parser, Subcommand, ValueEnum};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+/// The diff tool for distributed traces: what a change added, removed, moved, slowed or broke
+#[derive(Debug, Parser)]
+#[command(
+    name = "spandiff",
+    version,
+    disable_help_subcommand = true,
+    after_help = "Inputs are files, directories, globs or - for standard input, in any trace format that spandiff \
+                  recognises;\n#TRACE_ID behind one takes one trace of it. Exit codes: 0 done, 1 findings (with \
+                  --exit-code), 2 error."
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(flatten)]
+    pub diff: DiffArgs,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Configuration file [default: spandiff.toml here or above, then the user's]
+    #[arg(long, value_name = "FILE", global = true, env = "SPANDIFF_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// When to colour text
+    #[arg(long, value_name = "WHEN", global = true, env = "SPANDIFF_COLOR")]
+    pub color: Option<Color>,
+    /// No progress, no remarks
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say on standard error what is being read
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Threads to use; results do not depend on it [default: all cores]
+    #[arg(long, value_name = "N", global = true, env = "SPANDIFF_THREADS")]
+    pub threads: Option<NonZeroUsize>,
+    /// Set a limit on what is read, for example trace_spans=1000000 or input_bytes=1GiB
+    #[arg(long = "limit", value_name = "NAME=VALUE", value_parser = limit, global = true)]
+    pub limits: Vec<(String, u64)>,
+    /// Format of all inputs, instead of recognising it
+    #[arg(long, value_name = "FORMAT", value_parser = input_format(), global = true, env = "SPANDIFF_INPUT_FORMAT")]
+    pub input_format: Option<String>,
+    /// Write to this file (generate, man: directory) instead of standard output
+    #[arg(short, long, value_name = "FILE", global = true)]
+    pub output: Option<PathBuf>,
+}
+
+/// When to colour text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// When standard output is a terminal and NO_COLOR does not forbid it
+    Auto,
+    Always,
+    Never,
+}
+
+/// What is done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Compare two traces (what spandiff does without a command), never in the terminal UI
+    Diff(Box<DiffArgs>),
+    /// Say what inputs hold: formats, traces, spans, services, entry points, time range, warnings
+    Inspect(InspectArgs),
+    /// Write seeded synthetic traffic with a known change: before, after and the truth
+    Generate(GenerateArgs),
+    /// Print a completion script for a shell
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or with -o DIR write those of all commands
+    #[command(hide = true)]
+    Man,
+}
+
+/// What is compared, what counts, and what comes out.
+#[derive(Clone, Debug, Args)]
+pub struct DiffArgs {
+    /// Two inputs: before the change and after it
+    #[arg(value_name = "BEFORE AFTER", num_args = 0.., hide_possible_values = true)]
+    pub sides: Vec<String>,
+    /// An input of the before side; may be repeated
+    #[arg(long, value_name = "INPUT", requires = "after", conflicts_with = "sides")]
+    pub before: Vec<String>,
+    /// An input of the after side; may be repeated
+    #[arg(long, value_name = "INPUT", requires = "before", conflicts_with = "sides")]
+    pub after: Vec<String>,
+    /// Form of the report [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = report_format(), env = "SPANDIFF_FORMAT")]
+    pub format: Option<String>,
+    /// Write a further report in the same run; may be repeated
+    #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report)]
+    pub reports: Vec<(Format, PathBuf)>,
+    /// Show the merged tree: changes in their place, or with =all every span
+    #[arg(long, value_name = "WHAT", num_args = 0..=1, require_equals = true, default_missing_value = "changes")]
+    pub tree: Option<Tree>,
+    /// Only ASCII in text
+    #[arg(long, env = "SPANDIFF_ASCII", value_parser = clap::builder::FalseyValueParser::new())]
+    pub ascii: bool,
+    /// Exit with 1 when there are findings
+    #[arg(long)]
+    pub exit_code: bool,
+    /// Most findings in any report; the rest is counted
+    #[arg(long, value_name = "N", env = "SPANDIFF_MAX_FINDINGS")]
+    pub max_findings: Option<usize>,
+    /// Smallest ratio of self time that counts, either way [default: 1.10]
+    #[arg(long, value_name = "RATIO", value_parser = min_ratio, env = "SPANDIFF_MIN_RATIO")]
+    pub min_ratio: Option<f64>,
+    /// Smallest difference of self time that counts [default: 1ms]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, env = "SPANDIFF_MIN_TIME")]
+    pub min_time: Option<u64>,
+    /// How many deviations of the pair's own jitter a change must exceed; 0 turns this off [default: 3.5]
+    #[arg(long, value_name = "N", value_parser = sigmas, env = "SPANDIFF_JITTER_SIGMAS")]
+    pub jitter_sigmas: Option<f64>,
+}
+
+impl DiffArgs {
+    /// Whether any report of the run is made of the merged tree.
+    pub fn needs_tree(&self) -> bool {
+        let folded = |format: Format| format == Format::Folded;
+        let format = self.format.as_deref().and_then(Format::from_name);
+        self.tree.is_some() || format.is_some_and(folded) || self.reports.iter().any(|report| folded(report.0))
+    }
+}
+
+/// How much of the merged tree is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Tree {
+    /// What changed and the way to it
+    Changes,
+    /// Every span
+    All,
+}
+
+/// What is looked at.
+#[derive(Clone, Debug, Args)]
+pub struct InspectArgs {
+    /// Files, directories, globs or -
+    #[arg(value_name = "INPUT", required = true)]
+    pub inputs: Vec<String>,
+    /// Form of the report
+    #[arg(long, value_name = "FORMAT", value_parser = ["text", "json"], default_value = "text")]
+    pub format: String,
+}
+
+/// What is generated.
+#[derive(Clone, Debug, Args)]
+pub struct GenerateArgs {
+    /// List the systems and the changes
+    #[arg(long)]
+    pub list: bool,
+    /// The system that is simulated
+    #[arg(long, value_name = "NAME", default_value = "ride")]
+    pub system: String,
+    /// What changes on the after side
+    #[arg(long, value_name = "NAME", default_value = "slow-leaf")]
+    pub change: String,
+    /// Determines everything random: same seed, same bytes
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Requests on each side
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub traces: u32,
+    /// Form of the two sides: otlp-json, otlp-proto or otlp-proto-framed
+    #[arg(long, value_name = "FORMAT", default_value = "otlp-json")]
+    pub format: String,
+}
+
+const INPUT_FORMATS: [(&str, InputFormat); 5] = [
+    ("otlp-proto", InputFormat::OtlpProto),
+    ("otlp-json", InputFormat::OtlpJson),
+    ("jaeger", InputFormat::Jaeger),
+    ("zipkin", InputFormat::Zipkin),
+    ("tempo", InputFormat::Tempo),
+];
+
+impl Common {
+    /// The format that the user says all inputs have.
+    pub fn said(&self) -> Option<InputFormat> {
+        let name = self.input_format.as_deref()?;
+        INPUT_FORMATS.into_iter().find(|(known, _)| *known == name).map(|(_, format)| format)
+    }
+}
+
+/// Words behind the program's name that belong in front of a command's options, or that are commands of the contract
+/// which this version does not have.
+pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
+    let Some((command, _)) = matches.subcommand() else { return Ok(()) };
+    // Otherwise `spandiff --tree diff a b` would silently show no tree.
+    let misplaced = DiffArgs::augment_args(clap::Command::new("")).get_arguments().find_map(|argument| {
+        let given = matches.value_source(argument.get_id().as_str()) == Some(ValueSource::CommandLine);
+        given.then(|| match argument.get_long() {
+            Some(long) => format!("--{long}"),
+            None => "an input".to_owned(),
+        })
+    });
+    match misplaced {
+        None => Ok(()),
+        Some(what) => Err(Problem::new(format!("{what} stands in front of the command `{command}`"))
+            .hint(format!("put it behind the command: spandiff {command} …"))
+            .hint(format!("for a file named {command}, write ./{command}"))
+            .into()),
+    }
+}
+
+fn input_format() -> clap::builder::PossibleValuesParser {
+    INPUT_FORMATS.map(|(name, _)| name).into()
+}
+
+fn report_format() -> clap::builder::PossibleValuesParser {
+    Format::ALL.map(Format::name).into()
+}
+
+fn report(text: &str) -> Result<(Format, PathBuf), String> {
+    let formats = || Format::ALL.map(Format::name).join(", ");
+    let (name, file) =
+        text.split_once('=').ok_or_else(|| format!("expected FORMAT=FILE, FORMAT one of {}", formats()))?;
+    let format = Format::from_name(name).ok_or_else(|| format!("`{name}` is none of {}", formats()))?;
+    if file.is_empty() { Err("the file name is missing".into()) } else { Ok((format, file.into())) }
+}
+
+fn limit(text: &str) -> Result<(String, u64), String> {
+    let (name, value) = text.split_once('=').ok_or("expected NAME=VALUE")?;
+    if !Limits::default().set(name, 1) {
+        let names: Vec<_> = Limits::TABLE.iter().map(|(name, ..)| *name).collect();
+        return Err(format!("there is no limit `{name}`; limits are {}", names.join(", ")));
+    }
+    let value = parse_size(value).ok_or_else(|| format!("`{value}` is no number (1000000, 64KiB, 2MiB, 1GiB)"))?;
+    Ok((name.to_owned(), value))
+}
+
+/// A whole number, with `KiB`, `MiB` or `GiB` behind it if wanted.
+pub fn parse_size(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let shift = match text.get(digits.len()..)?.trim() {
+        "" | "B" => 0,
+        "KiB" => 10,
+        "MiB" => 20,
+        "GiB" => 30,
+        "TiB" => 40,
+        _ => return None,
+    };
+    let number: u64 = digits.trim().replace('_', "").parse().ok()?;
+    number.checked_mul(1 << shift)
+}
+
+/// A time with its unit: `1ms`, `250us`, `1.5s`, `0`. In nanoseconds.
+pub fn parse_time(text: &str) -> Result<u64, String> {
+    let text = text.trim();
+    let number = text.trim_end_matches(|c: char| c.is_alphabetic());
+    let factor = match text.get(number.len()..).unwrap_or_default() {
+        "ns" => 1.0,
+        "us" | "µs" => 1e3,
+        "ms" => 1e6,
+        "s" => 1e9,
+        "" if number == "0" => 1.0,
+        _ => return Err("expected a time with its unit: 500us, 1ms, 1.5s".into()),
+    };
+    match number.trim().parse::<f64>() {
+        Ok(value) if (0.0..1e9).contains(&value) => Ok((value * factor).round() as u64),
+        _ => Err(format!("`{text}` is no time; examples: 500us, 1ms, 1.5s")),
+    }
+}
+
+/// A ratio of at least 1.
+pub fn min_ratio(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(ratio) if (1.0..=1e6).contains(&ratio) => Ok(ratio),
+        _ => Err("expected a ratio of 1 or more, such as 1.1 for 10 %".into()),
+    }
+}
+
+/// A number of deviations.
+pub fn sigmas(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(sigmas) if (0.0..=1e6).contains(&sigmas) => Ok(sigmas),
+        _ => Err("expected a number of 0 or more".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn clap_finds_no_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_and_sizes_have_units() {
+        for (text, ns) in [("1ms", 1_000_000), ("250us", 250_000), ("1.5s", 1_500_000_000), ("0", 0), ("7 ns", 7)] {
+            assert_eq!(parse_time(text), Ok(ns), "{text}");
+        }
+        for text in ["", "5", "ms", "-1ms", "1h", "nan ms", "inf s", "1e300s"] {
+            assert!(parse_time(text).is_err(), "{text}");
+        }
+        for (text, size) in [("7", Some(7)), ("64KiB", Some(65_536)), ("1_000", Some(1_000)), ("2 GiB", Some(2 << 30))]
+        {
+            assert_eq!(parse_size(text), size, "{text}");
+        }
+        for text in ["", "KiB", "1.5MiB", "-1", "1kb", "99999999999999999999", "99999999TiB"] {
+            assert_eq!(parse_size(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn options_in_front_of_a_command_are_not_lost() {
+        let check = |words: &[&str]| check(&Cli::command().try_get_matches_from(words).unwrap()).is_ok();
+        assert!(check(&["spandiff", "diff", "--tree", "a", "b"]));
+        assert!(check(&["spandiff", "--color", "never", "diff", "a", "b"]));
+        assert!(check(&["spandiff", "a", "b", "--tree"]));
+        assert!(!check(&["spandiff", "--tree", "diff", "a", "b"]));
+    }
+}

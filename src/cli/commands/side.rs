@@ -1,0 +1,174 @@
+//! One side of a comparison: from the words of the command line to the spans of one trace.
+
+use crate::cli::config::Settings;
+use crate::cli::engine::{Choices, SelectError, Selection, SideInput};
+use crate::cli::error::Problem;
+use crate::cli::inputs::{Inputs, Source};
+use crate::cli::progress::Progress;
+use crate::cli::reading::{self, total_bytes};
+use crate::diff::InputSide;
+use crate::ingest::InputFormat;
+use crate::model::{Pair, Side, TraceId};
+use crate::report::units::{count, counted, duration};
+
+/// Traces that an error lists.
+const LISTED: usize = 20;
+
+/// Reads both sides, at the same time where threads allow it. What is wrong on either side is told together.
+pub fn read_both(
+    inputs: &Pair<Inputs>,
+    settings: &Settings,
+    said: Option<InputFormat>,
+    quiet: bool,
+) -> Result<Pair<SideInput>, Vec<Problem>> {
+    let bytes = total_bytes(inputs.before.sources.iter().chain(&inputs.after.sources));
+    let progress = Progress::new(quiet, bytes);
+    let read = |side| read(inputs, side, settings, said, &progress);
+    let (before, after) = if settings.threads > 1 {
+        std::thread::scope(|scope| {
+            let after = scope.spawn(|| read(Side::After));
+            let before = read(Side::Before);
+            (before, after.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+        })
+    } else {
+        (read(Side::Before), read(Side::After))
+    };
+    match (before, after) {
+        (Ok(before), Ok(after)) => Ok(Pair::new(before, after)),
+        (before, after) => {
+            let problems = [before.err(), after.err()].into_iter().flatten().flatten();
+            let mut distinct: Vec<Problem> = Vec::new();
+            // Both sides may be the same bad file.
+            for problem in problems {
+                if !distinct.contains(&problem) {
+                    distinct.push(problem);
+                }
+            }
+            Err(distinct)
+        }
+    }
+}
+
+fn read(
+    inputs: &Pair<Inputs>,
+    side: Side,
+    settings: &Settings,
+    said: Option<InputFormat>,
+    progress: &Progress,
+) -> Result<SideInput, Vec<Problem>> {
+    let mine = inputs.get(side);
+    let mut selection = Selection::new(mine.wanted, &settings.limits);
+    let found = reading::read(mine, settings, said, &mut selection, progress)?;
+    let (warnings, sha256) = (found.warnings(), found.sha256());
+    let selected = selection.finish(found.symbols).map_err(|error| vec![not_one(inputs, side, error)])?;
+    let sources = mine.sources.iter().map(Source::name).collect();
+    Ok(SideInput { selected, side: InputSide { sources, sha256, warnings, ..InputSide::default() } })
+}
+
+/// Why there is not one trace on a side, and how to choose one.
+fn not_one(inputs: &Pair<Inputs>, side: Side, error: SelectError) -> Problem {
+    let name = side.name();
+    match error {
+        SelectError::Empty => Problem::new(format!("the {name} side holds no trace: nothing to compare"))
+            .cause(format!("no span in {}", inputs.get(side).words.join(", "))),
+        SelectError::Several(choices) => {
+            let problem =
+                Problem::new(format!("the {name} side holds {} traces, not one", count(choices.ids.len() as u64)));
+            list(problem, inputs, side, &choices)
+        }
+        SelectError::Ambiguous { prefix, choices } => {
+            let number = counted(choices.ids.len() as u64, "trace", "traces");
+            let problem = Problem::new(format!("#{prefix} is not enough: {number} of the {name} side begin with it"));
+            list(problem, inputs, side, &choices)
+        }
+        SelectError::Absent { prefix, choices } => {
+            let problem = Problem::new(format!("no trace of the {name} side begins with #{prefix}"));
+            list(problem, inputs, side, &choices)
+        }
+        SelectError::TooLarge { .. } => Problem::new(format!("the {name} side is too large"))
+            .cause(error.to_string())
+            .hint("if the data is what you expect, raise it: --limit trace_spans=N"),
+    }
+}
+
+fn list(mut problem: Problem, inputs: &Pair<Inputs>, side: Side, choices: &Choices) -> Problem {
+    let mut traces: Vec<_> = choices.ids.iter().filter_map(|id| choices.catalog.get(*id)).collect();
+    traces.sort_unstable_by_key(|trace| (trace.start_ns, trace.id));
+    let digits = distinct_digits(&choices.ids);
+    let prefix = |id: TraceId| shown_id(id).chars().take(digits).collect::<String>();
+    for trace in traces.iter().take(LISTED) {
+        problem = problem.item(format!(
+            "#{}  {:>8}  {:>13}  {} ▸ {}",
+            prefix(trace.id),
+            duration(trace.duration_ns()),
+            counted(trace.spans, "span", "spans"),
+            choices.symbols.get(trace.service),
+            choices.symbols.get(trace.name),
+        ));
+    }
+    let more = traces.len().saturating_sub(LISTED);
+    if more > 0 {
+        problem = problem.item(format!("⋯ {} more: spandiff inspect lists them all", count(more as u64)));
+    }
+    let example = |which: Side| {
+        let word = inputs.get(which).words.first().map_or("…", String::as_str);
+        match traces.first() {
+            Some(trace) if which == side => quoted(&format!("{}#{}", without_id(word), prefix(trace.id))),
+            _ => quoted(word),
+        }
+    };
+    problem.hint(format!("choose one: spandiff {} {}", example(Side::Before), example(Side::After)))
+}
+
+fn without_id(word: &str) -> &str {
+    word.rsplit_once('#').map_or(word, |(place, _)| place)
+}
+
+/// Single quotes, so that no shell takes `#` or a blank for its own.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+/// An id as people see it elsewhere: ids of 64 bits without their leading zeros, as Jaeger and Zipkin print them.
+pub fn shown_id(id: TraceId) -> String {
+    let text = id.to_string();
+    if id.0 >> 64 == 0 { text.chars().skip(16).collect() } else { text }
+}
+
+/// Hex digits that tell all ids apart, at least six.
+pub fn distinct_digits(ids: &[TraceId]) -> usize {
+    let mut sorted: Vec<String> = ids.iter().map(|id| shown_id(*id)).collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    let shared = sorted.windows(2).filter_map(|pair| match pair {
+        [a, b] => Some(a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count()),
+        _ => None,
+    });
+    shared.max().map_or(6, |shared| (shared + 1).clamp(6, 32))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_cut_where_they_differ() {
+        let ids = |texts: &[&str]| -> Vec<TraceId> {
+            texts.iter().map(|text| TraceId(u128::from_str_radix(text, 16).unwrap())).collect()
+        };
+        assert_eq!(distinct_digits(&[]), 6);
+        assert_eq!(distinct_digits(&ids(&["a0000000000000000000000000000000"])), 6);
+        let close = ["a0000000f0000000000000000000000a", "a0000000e0000000000000000000000a"];
+        assert_eq!(distinct_digits(&ids(&close)), 9);
+        assert_eq!(distinct_digits(&ids(&["1", "2"])), 16);
+        assert_eq!(distinct_digits(&ids(&["8000000000000001", "a0000000000000000000000000000000"])), 6);
+        assert_eq!(shown_id(TraceId(0xab)), "00000000000000ab");
+    }
+
+    #[test]
+    fn words_survive_a_shell() {
+        assert_eq!(quoted("a b#c"), "'a b#c'");
+        assert_eq!(quoted("it's"), "'it'\\''s'");
+        assert_eq!(without_id("a.json#12"), "a.json");
+    }
+}

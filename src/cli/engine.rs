@@ -1,0 +1,50 @@
+//! The one place that names the rooms below by their functions: reading, selecting, assembling, comparing, generating.
+
+use crate::diff::pair;
+use crate::diff::{Diff, DiffOptions, InputSide};
+use crate::ingest::{self, Context, InputFormat};
+use crate::model::{Pair, Trace, Warnings};
+use std::io::Read;
+
+pub use crate::generate;
+pub use crate::ingest::select::{Catalog, Choices, SelectError, Selected, Selection, TracePrefix};
+pub use crate::ingest::{Batch, OperationRule, ReadError, ReadReport, Rules, Sink};
+
+/// Reads one input to its end into the context's sink.
+pub fn read(input: &mut dyn Read, said: Option<InputFormat>, context: &mut Context<'_>) -> Result<(), ReadError> {
+    ingest::read::read(input, said, context)
+}
+
+/// One side as it was read, and what is known about its sources.
+pub struct SideInput {
+    /// The selected trace.
+    pub selected: Selected,
+    /// Sources, hash and the warnings of reading; the rest is filled here.
+    pub side: InputSide,
+}
+
+/// Assembles, identifies and compares two traces.
+pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions) -> Diff {
+    let Pair { before, after } = sides.map(|side| assemble(side, rules));
+    let mut traces = Pair::new(before.0, after.0);
+    let mut inputs = Pair::new(before.1, after.1);
+    let mut warnings = Pair::<Warnings>::default();
+    ingest::unify(&mut traces, &mut warnings);
+    inputs.before.warnings.merge(&warnings.before);
+    inputs.after.warnings.merge(&warnings.after);
+    pair::compare(&traces, inputs, options)
+}
+
+fn assemble(input: SideInput, rules: &Rules) -> (Trace, InputSide) {
+    let SideInput { selected, mut side } = input;
+    side.warnings.merge(&selected.warnings);
+    let mut trace = ingest::assemble(selected.store, selected.trace_id, &mut side.warnings);
+    ingest::identify(&mut trace, rules);
+    side.traces = 1;
+    side.spans = trace.len() as u64;
+    side.trace_ids = vec![trace.id];
+    let start = trace.spans().iter().map(|span| span.start_ns).min();
+    let end = trace.spans().iter().map(|span| span.end_ns).max();
+    side.window_ns = start.zip(end);
+    (trace, side)
+}
