@@ -4,8 +4,10 @@
 //! texts are compared with identifiers masked, numbers only where they are codes.
 
 use super::draft::{Draft, Drafts};
-use super::types::{AttributeChange, Change, FindingKind, MatchInfo};
+use super::kind::FindingKind;
+use super::types::{AttributeChange, Change, MatchInfo};
 use super::work::{Class, Work};
+use crate::align::MatchReason;
 use crate::model::canonical::{self, CanonicalValue};
 use crate::model::semconv::{self, KeyClass};
 use crate::model::{Pair, Side, Value, masking};
@@ -70,6 +72,10 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
 
 /// Keys whose values have nothing in common on the two sides.
 fn class_changes(work: &Work<'_>, class: &Class) -> Vec<ChangeKey> {
+    if matches!(class.reason, MatchReason::Renamed | MatchReason::Split) {
+        // Another name or service says other things about itself; they stand with that finding.
+        return Vec::new();
+    }
     let mut keys: BTreeMap<String, Values> = BTreeMap::new();
     let mut same_status = true;
     let mut dropped = false;
@@ -141,12 +147,28 @@ fn comparable(value: &Value<'_>) -> Option<(String, String)> {
     match value {
         Value::Bool(flag) => Some((flag.to_string(), flag.to_string())),
         Value::Str(text) => {
-            let masked = masking::mask(text);
+            let masked = mask_codes(&masking::mask(text));
             let meaningful = masked.replace("{}", "").chars().any(char::is_alphanumeric);
-            meaningful.then(|| (masked.into_owned(), shorten(text)))
+            meaningful.then(|| (masked, shorten(text)))
         }
         _ => None,
     }
+}
+
+/// Masks words that are mostly digits too (`T7125605C`): in a name they may be a version, in a value they are a key.
+fn mask_codes(text: &str) -> String {
+    let is_code = |word: &str| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        digits >= 4 && 2 * digits > word.len()
+    };
+    let words = text.split_inclusive(|c: char| !c.is_alphanumeric());
+    words
+        .map(|word| {
+            let end = word.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
+            let (head, separator) = word.split_at(end);
+            if is_code(head) { format!("{{}}{separator}") } else { word.to_owned() }
+        })
+        .collect()
 }
 
 fn shorten(text: &str) -> String {

@@ -1,7 +1,8 @@
 //! Findings while they are being put together, and which finding each span's time belongs to.
 
+use super::kind::FindingKind;
 use super::paths::PathId;
-use super::types::{AttributeChange, Confidence, EventChange, FindingKind, MatchInfo};
+use super::types::{AttributeChange, Confidence, EventChange, MatchInfo};
 use super::work::Work;
 use crate::model::{Pair, Side};
 
@@ -50,13 +51,15 @@ impl Draft {
 /// All drafts of a diff with the owner of every node's time.
 pub(super) struct Drafts {
     pub list: Vec<Draft>,
+    /// Spans that were not recorded on a side, though their children were.
+    pub unrecorded: Pair<u64>,
     /// Index of the draft that a node's critical-path time is charged to, by node.
     owner: Pair<Vec<u32>>,
 }
 
 impl Drafts {
     pub fn new(nodes: Pair<usize>) -> Drafts {
-        Drafts { list: Vec::new(), owner: nodes.map(|count| vec![NOBODY; count]) }
+        Drafts { list: Vec::new(), unrecorded: Pair::default(), owner: nodes.map(|count| vec![NOBODY; count]) }
     }
 
     /// Adds a draft; returns its number.

@@ -2,7 +2,8 @@
 
 use super::attribution::Attribution;
 use super::draft::Draft;
-use super::types::{Finding, FindingKind, Quantiles};
+use super::kind::FindingKind;
+use super::types::{Finding, Quantiles};
 use super::work::Work;
 use super::{attributes, because};
 use crate::align::hash::mix;
@@ -36,7 +37,7 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
     Finding {
         fingerprint: fingerprint(draft.kind, &path, from_path.as_deref()),
         kind: draft.kind,
-        because: because::chain(work, draft),
+        because: because::chain(work, draft, contribution_ns),
         path,
         from_path,
         spans: count,

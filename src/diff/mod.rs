@@ -14,7 +14,9 @@ mod because;
 mod draft;
 mod errors;
 mod finish;
+pub mod kind;
 mod links;
+pub mod merged;
 mod merged_tree;
 mod notes;
 pub mod options;
@@ -29,5 +31,7 @@ mod timing;
 pub mod types;
 mod work;
 
+pub use kind::FindingKind;
+pub use merged::{Mark, NodeSide, TreeNode};
 pub use options::DiffOptions;
 pub use types::*;

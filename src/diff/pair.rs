@@ -1,11 +1,12 @@
 //! One trace against one trace: every span matched individually, everything found told once.
 
 use super::draft::Drafts;
+use super::kind::FindingKind;
 use super::options::DiffOptions;
 use super::types::{
-    Comparable, Coverage, Diff, EntryPoint, Finding, FindingKind, InputSide, Mode, Note, Omitted, Quantiles, Summary,
+    Comparable, Coverage, Diff, EntryPoint, Finding, InputSide, Mode, Note, Omitted, Quantiles, Summary,
 };
-use super::work::Work;
+use super::work::{Class, Work};
 use super::{
     attributes, attribution, errors, finish, links, merged_tree, notes, services, shape, structure, suspects, timing,
 };
@@ -67,7 +68,7 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         summary: summary(work, by_kind, &findings),
         entry_points: entry_points(work, rows),
         suspects: suspects::rank(&findings, root_ns),
-        notes: notes::notes(work),
+        notes: notes::notes(work, drafts),
         omitted,
         tree: if work.options.tree { merged_tree::build(work, drafts, &rank) } else { Vec::new() },
         services: services::graph(work),
@@ -115,10 +116,26 @@ fn summary(work: &Work<'_>, by_kind: Vec<(FindingKind, u64)>, findings: &[Findin
     Summary {
         by_kind,
         unchanged_operations: unchanged.count() as u64,
+        unchanged_bound_ns: unchanged_bound(work, findings),
         spans: Pair::new(work.traces.before.len() as u64, work.traces.after.len() as u64),
         matched: work.alignment.pairs().count() as u64,
         errors: Pair::new(errors(Side::Before), errors(Side::After)),
     }
+}
+
+/// The largest change of self time over the call paths that no finding stands at.
+fn unchanged_bound(work: &Work<'_>, findings: &[Finding]) -> u64 {
+    let told: BTreeSet<&[Operation]> = findings.iter().map(|finding| finding.path.as_slice()).collect();
+    let change = |class: &Class| {
+        let sum = |side: Side, node: fn(&(u32, u32)) -> u32| -> u64 {
+            class.members.iter().map(|pair| work.self_ns(side, node(pair))).sum()
+        };
+        sum(Side::Before, |pair| pair.0).abs_diff(sum(Side::After, |pair| pair.1))
+    };
+    let mut changes: Vec<(u64, &Class)> = work.classes.iter().map(|class| (change(class), class)).collect();
+    changes.sort_by_key(|change| std::cmp::Reverse(change.0));
+    let untold = |class: &Class| !told.contains(work.paths.operations(class.path.after, work.operations()).as_slice());
+    changes.into_iter().find(|(_, class)| untold(class)).map_or(0, |(change, _)| change)
 }
 
 /// One entry point when the traces have anything in common (an ingress may have been replaced), else one a side.

@@ -1,8 +1,9 @@
 //! Findings of structure: added, removed, more or fewer calls, layers, moved, renamed, split and merged.
 
 use super::draft::{Draft, Drafts};
+use super::kind::FindingKind;
 use super::paths::PathId;
-use super::types::{FindingKind, MatchInfo};
+use super::types::MatchInfo;
 use super::work::Work;
 use crate::align::{MatchReason, ROOT};
 use crate::model::{Pair, Side, SpanMarks};
@@ -110,6 +111,10 @@ fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
         let units = units.get(side);
         let mut by_path: BTreeMap<PathId, Vec<u32>> = BTreeMap::new();
         for top in units.tops(Role::Layer) {
+            if is_unrecorded(work, side, top) {
+                *drafts.unrecorded.get_mut(side.other()) += units.size(&[top]);
+                continue;
+            }
             by_path.entry(work.path(side, top)).or_default().push(top);
         }
         let (kind, verb) = match side {
@@ -133,6 +138,24 @@ fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
             }
         }
     }
+}
+
+/// Whether all that goes on below a layer lost its parent on the other side: then the layer was not recorded there,
+/// which says nothing about whether it ran.
+fn is_unrecorded(work: &Work<'_>, side: Side, top: u32) -> bool {
+    let end = work.node(side, top).subtree_end;
+    let mut node = top + 1;
+    while node < end {
+        if work.is_matched(side, node) {
+            if !work.node(side.other(), work.alignment.partner(side, node)).orphan {
+                return false;
+            }
+            node = work.node(side, node).subtree_end.max(node + 1);
+        } else {
+            node += 1;
+        }
+    }
+    true
 }
 
 fn one_sided(side: Side, nodes: Vec<u32>) -> Pair<Vec<u32>> {

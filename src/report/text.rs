@@ -5,7 +5,6 @@
 
 use super::Options;
 use super::page::{DIM, Page, STRONG, by_sign, mark_of, style_of};
-use super::rows::self_delta;
 use super::units::{
     adding_up, calls, count, counted, duration, percent, ratio, relative, signed_duration, signed_percent,
 };
@@ -117,18 +116,12 @@ fn drift(diff: &Diff) -> Option<String> {
     (large && !named).then(|| format!("everything moved together by {} (self time, common ratio)", ratio(common)))
 }
 
-/// The widest change of self time among equal nodes: the bound that goes with every "unchanged".
-pub fn unchanged_bound(diff: &Diff) -> u64 {
-    let equal = diff.tree.iter().filter(|node| node.mark == Mark::Equal);
-    equal.map(|node| self_delta(node).unsigned_abs()).max().unwrap_or_default()
-}
-
 /// What was compared and found equal, with the bound.
 pub fn nothing_found(diff: &Diff) -> String {
     let mut text = format!(
         "no difference beyond the jitter of the pair: {} matched, each self time within {}",
         counted(diff.summary.matched, "span", "spans"),
-        duration(unchanged_bound(diff)),
+        duration(diff.summary.unchanged_bound_ns),
     );
     let jitter = diff.drift.between_paths;
     if jitter.is_finite() && jitter > 0.0 {
@@ -243,7 +236,7 @@ fn unchanged(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
         format!(", together {}", signed_duration(rest.into_iter().fold(0, i64::saturating_add)))
     };
     let operations = counted(number, "operation", "operations");
-    let bound = duration(unchanged_bound(diff));
+    let bound = duration(diff.summary.unchanged_bound_ns);
     let line = format!("= ⋯ {operations} unchanged, each |self Δ| ≤ {bound}{together}");
     paragraph(&line, 4, DIM, page, out)
 }
@@ -251,7 +244,7 @@ fn unchanged(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
 fn attribution(diff: &Diff, entry: &EntryPoint, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let Some(total) = entry.delta_ns else { return Ok(()) };
     // A lone row would only repeat the total.
-    if entry.attribution.iter().all(|row| row.finding.is_none()) {
+    if entry.attribution.len() < 2 {
         return Ok(());
     }
     let (listed, folded) = fold(&entry.attribution, options.list);

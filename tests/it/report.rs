@@ -124,6 +124,7 @@ fn sample() -> Diff {
         summary: Summary {
             by_kind: vec![(FindingKind::CallsUp, 1), (FindingKind::Faster, 1)],
             unchanged_operations: 41,
+            unchanged_bound_ns: 1_000_000,
             spans: Pair::new(50, 51),
             matched: 50,
             errors: Pair::new(3, 3),
