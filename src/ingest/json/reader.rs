@@ -2,7 +2,8 @@
 
 use super::record::{Draft, Record};
 use super::tokens::{Cursor, Number, Read, Scalar, parse_number};
-use crate::model::{SpanMarks, Status, Value, Warning};
+use crate::ingest::Batch;
+use crate::model::{SpanMarks, Status, Value, Warning, Warnings};
 use std::borrow::Cow;
 
 /// Reads one document into one record.
@@ -67,7 +68,8 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Calls `field` with each key of an object whose value is not `null`.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the closure's match on known keys belongs into the loop")]
     pub(super) fn fields(&mut self, mut field: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<()> {
         let mut first = true;
         self.cursor.enter_object()?;
@@ -200,9 +202,10 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// Counts texts in which something was replaced.
-    pub(super) fn count_bad_texts(&mut self) {
-        self.record.warnings.add(Warning::InvalidUtf8, std::mem::take(&mut self.cursor.bad_texts));
+    /// The batch and what was noticed.
+    pub(super) fn into_batch(mut self) -> (Batch, Warnings) {
+        self.record.warnings.add(Warning::InvalidUtf8, self.cursor.bad_texts);
+        self.record.into_batch()
     }
 }
 

@@ -159,12 +159,27 @@ impl<'c> Record<'c> {
         };
         let length = 1 + varint_len(key.len()) + key.len() + 1 + varint_len(value_len) + value_len;
         let writer = self.packer.writer();
-        writer.raw_varint(u64::from(number) << 3 | 2);
-        writer.raw_varint(length as u64);
-        writer.bytes_field(1, key.as_bytes());
-        writer.raw_varint(2 << 3 | 2);
-        writer.raw_varint(value_len as u64);
-        self.packer.value(value);
+        if length >= 0x80 || number >= 16 {
+            writer.raw_varint(u64::from(number) << 3 | 2);
+            writer.raw_varint(length as u64);
+            writer.bytes_field(1, key.as_bytes());
+            writer.raw_varint(2 << 3 | 2);
+            writer.raw_varint(value_len as u64);
+            return self.packer.value(value);
+        }
+        // All lengths fit in one byte: headers are appended in one piece each.
+        writer.raw(&[(number << 3 | 2) as u8, length as u8, 1 << 3 | 2, key.len() as u8]);
+        writer.raw(key.as_bytes());
+        match value {
+            Value::Str(text) => {
+                writer.raw(&[2 << 3 | 2, value_len as u8, 1 << 3 | 2, text.len() as u8]);
+                writer.raw(text.as_bytes());
+            }
+            _ => {
+                writer.raw(&[2 << 3 | 2, value_len as u8]);
+                self.packer.value(value);
+            }
+        }
     }
 
     /// Ends an event whose attributes were written.

@@ -92,7 +92,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is not white space, 0 at the end.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one load and one comparison")]
     pub(super) fn peek(&mut self) -> u8 {
         let byte = self.byte();
         if byte > b' ' {
@@ -101,6 +102,7 @@ impl<'a> Cursor<'a> {
         self.peek_behind_space()
     }
 
+    #[inline(never)]
     fn peek_behind_space(&mut self) -> u8 {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
@@ -119,7 +121,12 @@ impl<'a> Cursor<'a> {
     /// Takes `null` if it comes next.
     #[inline]
     pub(super) fn take_null(&mut self) -> bool {
-        let found = self.peek() == b'n' && self.text.as_bytes().get(self.at..self.at + 4) == Some(b"null");
+        self.peek() == b'n' && self.take_word_null()
+    }
+
+    #[inline(never)]
+    fn take_word_null(&mut self) -> bool {
+        let found = self.text.as_bytes().get(self.at..self.at + 4) == Some(b"null");
         if found {
             self.at += 4;
         }
@@ -136,18 +143,20 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn next_member(&mut self, first: &mut bool) -> Read<Option<Cow<'a, str>>> {
         match self.peek() {
+            b',' if !*first => {
+                self.at += 1;
+                if self.peek() != b'"' {
+                    return self.fail("expected a key");
+                }
+            }
+            b'"' if *first => {}
             b'}' => {
                 self.at += 1;
                 return Ok(None);
             }
-            b',' if !*first => self.at += 1,
-            b'"' if *first => {}
             _ => return self.fail("expected ',' or '}' in an object"),
         }
         *first = false;
-        if self.peek() != b'"' {
-            return self.fail("expected a key");
-        }
         let key = self.quoted()?;
         if !self.take(b':') {
             return self.fail("expected ':' behind a key");
@@ -156,7 +165,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Like [`Cursor::next_member`], without members that are `null`: those mean "default", as if they were missing.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see quoted")]
     pub(super) fn next_field(&mut self, first: &mut bool) -> Read<Option<Cow<'a, str>>> {
         loop {
             let key = self.next_member(first)?;
@@ -199,7 +209,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string at whose opening quote the cursor stands.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "its result, four words, would go through memory for each key and text")]
     fn quoted(&mut self) -> Read<Cow<'a, str>> {
         let start = self.at + 1;
         let end = text_stop(self.text.as_bytes(), start);
@@ -215,6 +226,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string with escapes, or one that never ends: `start` is behind its quote, `stop` at its first backslash.
+    #[inline(never)]
     fn escaped(&mut self, start: usize, mut stop: usize) -> Read<String> {
         let mut out = String::with_capacity(stop - start + 32);
         let (mut from, mut bad) = (start, false);
