@@ -225,6 +225,25 @@ impl<'a> Cursor<'a> {
         Ok(Cow::Borrowed(text))
     }
 
+    /// Takes `literal` if it comes next, white space and all.
+    #[inline]
+    pub(super) fn take_literal(&mut self, literal: &[u8]) -> bool {
+        let found = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(literal));
+        self.at += if found { literal.len() } else { 0 };
+        found
+    }
+
+    /// The rest of a string without escapes, whose opening quote was taken. `None` if it is any other.
+    #[inline]
+    pub(super) fn plain_text(&mut self) -> Option<&'a str> {
+        let (start, end) = (self.at, text_stop(self.text.as_bytes(), self.at));
+        if self.repaired || self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
     /// A string with escapes, or one that never ends: `start` is behind its quote, `stop` at its first backslash.
     #[inline(never)]
     fn escaped(&mut self, start: usize, mut stop: usize) -> Read<String> {
