@@ -1,8 +1,9 @@
 //! Attributes of OTLP/JSON: `[{"key":"…","value":{"stringValue":"…"}}]`.
 
 use super::ids;
+use super::numbers::{Number, parse_number};
 use super::reader::{Leaf, Reader, number_leaf};
-use super::tokens::{Number, Read, Scalar, parse_number};
+use super::tokens::{Read, Scalar};
 use std::borrow::Cow;
 
 impl<'a> Reader<'a, '_> {
@@ -58,43 +59,35 @@ impl<'a> Reader<'a, '_> {
         let mut name: Cow<'a, str> = Cow::Borrowed("");
         let mut value = Leaf::Empty;
         // A list or map is written at once; its key then follows behind it.
+        let start = self.record.packer.len();
         let mut open = None;
         let mut first = true;
         self.cursor.enter_object()?;
         while let Some(key) = self.cursor.next_field(&mut first)? {
-            match &*key {
-                "key" => name = self.text()?,
-                "value" => match self.leaf()? {
-                    Some(leaf) => {
-                        value = leaf;
-                        if let Some((outer, start)) = open.take() {
-                            // A repeated value: the last one wins.
-                            drop::<crate::model::wire::Open>(outer);
-                            self.record.packer.writer().truncate(start);
-                        }
-                    }
-                    None => {
-                        if let Some((_, start)) = open.take() {
-                            self.record.packer.writer().truncate(start);
-                        }
-                        let start = self.record.packer.len();
-                        let outer = self.record.packer.writer().begin(number);
-                        let inner = self.record.packer.writer().begin(2);
-                        self.any_value(depth)?;
-                        self.record.packer.writer().end(inner);
-                        open = Some((outer, start));
-                    }
-                },
-                _ => self.cursor.skip()?,
+            if key == "key" {
+                name = self.text()?;
+            } else if key == "value" {
+                // Of a repeated value the last one wins.
+                open = None;
+                self.record.packer.writer().truncate(start);
+                if let Some(leaf) = self.leaf()? {
+                    value = leaf;
+                } else {
+                    open = Some(self.record.packer.writer().begin(number));
+                    let inner = self.record.packer.writer().begin(2);
+                    self.any_value(depth)?;
+                    self.record.packer.writer().end(inner);
+                }
+            } else {
+                self.cursor.skip()?;
             }
         }
-        match open {
-            None => self.record.leaf(number, &name, &value.value()),
-            Some((outer, _)) => {
-                let writer = self.record.packer.writer();
-                writer.bytes_field(1, name.as_bytes());
-                writer.end(outer);
-            }
+        if let Some(outer) = open {
+            let writer = self.record.packer.writer();
+            writer.bytes_field(1, name.as_bytes());
+            writer.end(outer);
+        } else {
+            self.record.leaf(number, &name, &value.value());
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ mod documents;
 mod go_stdout;
 mod ids;
 mod jaeger;
+mod numbers;
 mod otlp;
 mod python_console;
 mod reader;

@@ -1,7 +1,8 @@
 //! What the readers of all JSON formats share: a cursor over the document and the record it becomes.
 
+use super::numbers::{Number, parse_number};
 use super::record::{Draft, Record};
-use super::tokens::{Cursor, Number, Read, Scalar, parse_number};
+use super::tokens::{Cursor, Read, Scalar};
 use crate::ingest::Batch;
 use crate::model::{SpanMarks, Status, Value, Warning, Warnings};
 use std::borrow::Cow;
@@ -98,7 +99,8 @@ impl<'a> Reader<'a, '_> {
         let end = self.cursor.at();
         if self.record.finish(draft, at) && done(self, rest).is_err() {
             self.record.spans.pop();
-            self.refuse_span(at, start);
+            // Its bytes stay: a resource that others share may lie behind them.
+            self.refuse_span(at, self.record.packer.len());
         }
         self.cursor.go(end);
         Ok(())

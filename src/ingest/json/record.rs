@@ -170,15 +170,12 @@ impl<'c> Record<'c> {
         // All lengths fit in one byte: headers are appended in one piece each.
         writer.raw(&[(number << 3 | 2) as u8, length as u8, 1 << 3 | 2, key.len() as u8]);
         writer.raw(key.as_bytes());
-        match value {
-            Value::Str(text) => {
-                writer.raw(&[2 << 3 | 2, value_len as u8, 1 << 3 | 2, text.len() as u8]);
-                writer.raw(text.as_bytes());
-            }
-            _ => {
-                writer.raw(&[2 << 3 | 2, value_len as u8]);
-                self.packer.value(value);
-            }
+        if let Value::Str(text) = value {
+            writer.raw(&[2 << 3 | 2, value_len as u8, 1 << 3 | 2, text.len() as u8]);
+            writer.raw(text.as_bytes());
+        } else {
+            writer.raw(&[2 << 3 | 2, value_len as u8]);
+            self.packer.value(value);
         }
     }
 
@@ -338,7 +335,7 @@ impl<'c> Record<'c> {
     }
 
     /// The index of a scope; a known one is kept once.
-    pub(super) fn scope(&mut self, draft: ScopeDraft) -> u32 {
+    pub(super) fn scope(&mut self, draft: &ScopeDraft) -> u32 {
         let writer = self.packer.writer();
         let key = (Box::from(writer.bytes().get(draft.body.clone()).unwrap_or_default()), draft.schema_url);
         if let Some(&known) = self.known_scopes.get(&key) {
@@ -370,7 +367,7 @@ impl<'c> Record<'c> {
         }
         let body = start..writer.len();
         let (name, version) = (self.intern(name), self.intern(version));
-        self.scope(ScopeDraft { name, version, schema_url: Symbol::EMPTY, body })
+        self.scope(&ScopeDraft { name, version, schema_url: Symbol::EMPTY, body })
     }
 }
 
