@@ -191,16 +191,19 @@ pub(super) fn of_draft(work: &Work<'_>, draft: &Draft) -> Vec<AttributeChange> {
             .map(|(key, value)| (key.to_owned(), shorten(&value.as_value().to_string())))
             .collect()
     };
-    let (before, after) = (shown(Side::Before), shown(Side::After));
+    let (mut before, mut after) = (shown(Side::Before), shown(Side::After));
+    match draft.kind {
+        // The extra call against some other call: what differs is by chance, what it is matters.
+        FindingKind::CallsUp => before.clear(),
+        FindingKind::CallsDown => after.clear(),
+        _ => {}
+    }
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let surplus = matches!(draft.kind, FindingKind::CallsUp | FindingKind::CallsDown);
     keys.into_iter()
         .filter_map(|key| {
             let (old, new) = (before.get(key), after.get(key));
             let change = match (old, new) {
                 (Some(old), Some(new)) if old == new => return None,
-                // The extra call against some other call: what differs is by chance, what it is matters.
-                (Some(_), Some(_)) if surplus => return None,
                 (Some(_), Some(_)) => Change::Changed,
                 (None, _) => Change::Added,
                 (_, None) => Change::Removed,

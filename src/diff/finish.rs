@@ -50,10 +50,11 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
         title: draft.title.clone(),
         evidence,
         contribution_ns,
-        // A share of a change that is within a millisecond of nothing says nothing.
+        // A share of a change that is within a millisecond of nothing, or small beside its parts, says nothing.
         share: delta
             .filter(|delta| delta.unsigned_abs() >= work.options.min_time_ns)
-            .map(|delta| contribution_ns as f64 / delta as f64),
+            .map(|delta| contribution_ns as f64 / delta as f64)
+            .filter(|share| share.abs() < 10.0),
         on_critical_path,
         confidence: draft.confidence,
         matched: draft.matched,

@@ -65,7 +65,7 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         comparable,
         coverage: coverage(work),
         drift: scatter.summary(),
-        summary: summary(work, by_kind, &findings),
+        summary: summary(work, drafts, by_kind, &findings),
         entry_points: entry_points(work, rows),
         suspects: suspects::rank(&findings, root_ns),
         notes: notes::notes(work, drafts),
@@ -106,7 +106,7 @@ fn coverage(work: &Work<'_>) -> Coverage {
     Coverage { paths: if paths.is_empty() { 0.0 } else { matched.len() as f64 / paths.len() as f64 }, instances: None }
 }
 
-fn summary(work: &Work<'_>, by_kind: Vec<(FindingKind, u64)>, findings: &[Finding]) -> Summary {
+fn summary(work: &Work<'_>, drafts: &Drafts, by_kind: Vec<(FindingKind, u64)>, findings: &[Finding]) -> Summary {
     let errors =
         |side: Side| work.traces.get(side).spans().iter().filter(|span| span.status == Status::Error).count() as u64;
     let changed: BTreeSet<&Operation> = findings.iter().filter_map(Finding::operation).collect();
@@ -116,7 +116,7 @@ fn summary(work: &Work<'_>, by_kind: Vec<(FindingKind, u64)>, findings: &[Findin
     Summary {
         by_kind,
         unchanged_operations: unchanged.count() as u64,
-        unchanged_bound_ns: unchanged_bound(work, findings),
+        unchanged_bound_ns: unchanged_bound(work, drafts, findings),
         spans: Pair::new(work.traces.before.len() as u64, work.traces.after.len() as u64),
         matched: work.alignment.pairs().count() as u64,
         errors: Pair::new(errors(Side::Before), errors(Side::After)),
@@ -124,7 +124,7 @@ fn summary(work: &Work<'_>, by_kind: Vec<(FindingKind, u64)>, findings: &[Findin
 }
 
 /// The largest change of self time over the call paths that no finding stands at.
-fn unchanged_bound(work: &Work<'_>, findings: &[Finding]) -> u64 {
+fn unchanged_bound(work: &Work<'_>, drafts: &Drafts, findings: &[Finding]) -> u64 {
     let told: BTreeSet<&[Operation]> = findings.iter().map(|finding| finding.path.as_slice()).collect();
     let change = |class: &Class| {
         let sum = |side: Side, node: fn(&(u32, u32)) -> u32| -> u64 {
@@ -134,7 +134,10 @@ fn unchanged_bound(work: &Work<'_>, findings: &[Finding]) -> u64 {
     };
     let mut changes: Vec<(u64, &Class)> = work.classes.iter().map(|class| (change(class), class)).collect();
     changes.sort_by_key(|change| std::cmp::Reverse(change.0));
-    let untold = |class: &Class| !told.contains(work.paths.operations(class.path.after, work.operations()).as_slice());
+    let lost = |class: &Class| class.members.iter().any(|pair| drafts.is_lost(Side::Before, pair.0));
+    let untold = |class: &Class| {
+        !lost(class) && !told.contains(work.paths.operations(class.path.after, work.operations()).as_slice())
+    };
     changes.into_iter().find(|(_, class)| untold(class)).map_or(0, |(change, _)| change)
 }
 

@@ -15,6 +15,8 @@ use anstyle::Style;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+/// Shares of the change from here on are not shown.
+const LARGEST_SHARE: f64 = 10.0;
 /// Findings whose evidence is shown.
 const DETAILED: usize = 3;
 /// Entry points of which the answer and the attribution are shown.
@@ -251,7 +253,11 @@ fn attribution(diff: &Diff, entry: &EntryPoint, options: &Options, page: &Page, 
     let mut values: Vec<i64> = listed.iter().map(|row| row.contribution_ns).collect();
     values.extend(folded.map(|(_, ns)| ns));
     let (numbers, total_number) = adding_up(&values, total);
-    let share = |ns: i64| if total == 0 { "-".into() } else { percent(ns as f64 / total as f64) };
+    // Of a change that is small beside its parts a share says nothing.
+    let share = |ns: i64| {
+        let share = ns as f64 / total as f64;
+        if share.is_finite() && share.abs() < LARGEST_SHARE { percent(share) } else { "-".into() }
+    };
     let room = page.width.saturating_sub(6 + DELTA + 2 + SHARE);
     let title = format!("where the time went: {}", place(&entry.operation));
     writeln!(out, "\n{}", page.paint(STRONG, &page.shorten(&page.show(title), page.width)))?;
