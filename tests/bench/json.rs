@@ -9,6 +9,7 @@ use opentelemetry_proto::tonic::trace::v1::TracesData;
 use spandiff::ingest::json::read;
 use spandiff::ingest::{Context, ReadReport};
 use spandiff::model::{Attributes, Limits, SpanStore, Symbols, Value};
+use std::fmt::Write as _;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,8 @@ fn document() -> String {
         } else {
             String::new()
         };
-        spans += &format!(
+        let _ = write!(
+            spans,
             r#"{comma}{{"traceId":"{:032x}","spanId":"{:016x}","parentSpanId":"{:016x}","name":"GET /api/v1/products/{}","kind":{},"startTimeUnixNano":"{start}","endTimeUnixNano":"{}","attributes":[{{"key":"http.request.method","value":{{"stringValue":"GET"}}}},{{"key":"http.response.status_code","value":{{"intValue":"200"}}}},{{"key":"url.full","value":{{"stringValue":"http://frontend-proxy.shop.svc.cluster.local:8080/api/v1/products/{index}?currency=USD"}}}},{{"key":"server.address","value":{{"stringValue":"frontend-proxy"}}}},{{"key":"server.port","value":{{"intValue":"8080"}}}},{{"key":"user_agent.original","value":{{"stringValue":"Mozilla/5.0 (X11; Linux x86_64)"}}}},{{"key":"network.protocol.version","value":{{"stringValue":"1.1"}}}},{{"key":"app.cached","value":{{"boolValue":{}}}}},{{"key":"app.ratio","value":{{"doubleValue":{}.5}}}},{{"key":"thread.name","value":{{"stringValue":"worker-{}"}}}}],"events":[{event}],"status":{{"code":{}}},"flags":257}}"#,
             index / 50 + 1,
             index + 1,

@@ -26,19 +26,15 @@ impl<'a> Reader<'a, '_> {
         while let Some(key) = self.cursor.next_field(&mut first)? {
             match &*key {
                 "key" => name = self.text()?,
-                "value" => match self.leaf()? {
-                    Some(leaf) => {
-                        value = leaf;
-                        if let Some((outer, start)) = open.take() {
-                            // A repeated value: the last one wins.
-                            drop::<crate::model::wire::Open>(outer);
-                            self.record.packer.writer().truncate(start);
-                        }
+                "value" => {
+                    let leaf = self.leaf()?;
+                    if let Some((_, start)) = open.take() {
+                        // A repeated value: the last one wins.
+                        self.record.packer.writer().truncate(start);
                     }
-                    None => {
-                        if let Some((_, start)) = open.take() {
-                            self.record.packer.writer().truncate(start);
-                        }
+                    if let Some(leaf) = leaf {
+                        value = leaf;
+                    } else {
                         let start = self.record.packer.len();
                         let outer = self.record.packer.writer().begin(number);
                         let inner = self.record.packer.writer().begin(2);
@@ -46,7 +42,7 @@ impl<'a> Reader<'a, '_> {
                         self.record.packer.writer().end(inner);
                         open = Some((outer, start));
                     }
-                },
+                }
                 _ => self.cursor.skip()?,
             }
         }

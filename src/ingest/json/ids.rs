@@ -111,7 +111,7 @@ pub(super) fn otlp_span_id(text: &str) -> Id<SpanId> {
 }
 
 #[inline]
-fn number<T: PartialEq>(id: Option<T>, zero: T, found: impl Fn(T) -> Id<T>) -> Id<T> {
+fn number<T: PartialEq + Copy>(id: Option<T>, zero: T, found: impl Fn(T) -> Id<T>) -> Id<T> {
     match id {
         None => Id::Invalid,
         Some(id) if id == zero => Id::None,

@@ -323,7 +323,7 @@ impl<'c> Record<'c> {
     }
 
     /// The index of a scope; a known one is kept once.
-    pub(super) fn scope(&mut self, draft: ScopeDraft) -> u32 {
+    pub(super) fn scope(&mut self, draft: &ScopeDraft) -> u32 {
         let writer = self.packer.writer();
         let key = (Box::from(writer.bytes().get(draft.body.clone()).unwrap_or_default()), draft.schema_url);
         if let Some(&known) = self.known_scopes.get(&key) {
@@ -355,7 +355,7 @@ impl<'c> Record<'c> {
         }
         let body = start..writer.len();
         let (name, version) = (self.intern(name), self.intern(version));
-        self.scope(ScopeDraft { name, version, schema_url: Symbol::EMPTY, body })
+        self.scope(&ScopeDraft { name, version, schema_url: Symbol::EMPTY, body })
     }
 }
 

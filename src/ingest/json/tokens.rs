@@ -621,7 +621,7 @@ mod tests {
             reader.skip().unwrap();
         }
         assert_eq!(keys, ["a", "c"]);
-        for text in [r#"{"a":1 "b":2}"#, r#"{"a" 1}"#, r#"{,}"#, r#"{"a":1,}"#, r#"{a:1}"#] {
+        for text in [r#"{"a":1 "b":2}"#, r#"{"a" 1}"#, r"{,}", r#"{"a":1,}"#, r"{a:1}"] {
             let mut reader = cursor(text);
             let mut first = true;
             let broken = reader.enter_object().and_then(|()| {
