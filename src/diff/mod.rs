@@ -3,10 +3,10 @@
 //! May use: model, align, stats, petgraph. Never: serde, report.
 //! Invariant: a [`Diff`] is complete: no reader computes anything.
 //!
-//! [`pair::compare`] runs the steps in order. Each looks at one thing and adds [`draft`]s: [`structure`] what came,
-//! went, moved; [`errors`]; [`timing`] self and edge times against the jitter of the pair; [`shape`] siblings that
-//! overlapped; [`links`]; [`attributes`]. [`attribution`] splits the entry point's change among them exactly, and
-//! [`finish`] ranks them and fills in their numbers.
+//! `pair::compare` runs the steps in order. Each looks at one thing and adds `draft`s: `structure` what came,
+//! went, moved; `errors`; `timing` self and edge times against the jitter of the pair; `shape` siblings that
+//! overlapped; `links`; `attributes`. `attribution` splits the entry point's change among them exactly, and
+//! `finish` ranks them and fills in their numbers.
 
 mod attributes;
 mod attribution;

@@ -740,7 +740,7 @@ fn python_console_spans_are_read() {
 fn real_files_hold_the_spans_of_their_readme() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     if !folder.is_dir() {
-        println!("skipped: {} is not here", folder.display());
+        eprintln!("skipped: {} is not here", folder.display());
         return;
     }
     for (name, format, spans, traces, warnings) in [

@@ -1,7 +1,7 @@
 //! JSON in all its trace formats: OTLP/JSON (one document, JSON lines, concatenated), Tempo, Jaeger, Zipkin v2, Go
 //! `stdouttrace`, Python console.
 //!
-//! A stream is cut into documents ([`documents`]); each becomes one [`super::Batch`] with packed bodies, or a counted
+//! A stream is cut into documents (`documents`); each becomes one [`super::Batch`] with packed bodies, or a counted
 //! warning. A document counts as a whole or not at all; inside of one that can be read a bad span is left out and
 //! counted. Memory is one document and what it becomes.
 
