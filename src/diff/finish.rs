@@ -3,11 +3,14 @@
 use super::attribution::Attribution;
 use super::draft::Draft;
 use super::kind::FindingKind;
-use super::types::{Finding, Quantiles};
+use super::types::{Confidence, Finding, Quantiles};
 use super::work::Work;
 use super::{attributes, because};
 use crate::align::hash::mix;
 use crate::model::{Operation, Pair, Side};
+
+/// Scores below this are shown as uncertain.
+const UNCERTAIN: f64 = 0.7;
 
 /// Fills in a draft's numbers. `contribution_ns` is its share of the critical path's change.
 pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> Finding {
@@ -56,7 +59,12 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
             .map(|delta| contribution_ns as f64 / delta as f64)
             .filter(|share| share.abs() < 10.0),
         on_critical_path,
-        confidence: draft.confidence,
+        // An uncertain match makes what rests on it uncertain.
+        confidence: if draft.matched.reason != "none" && draft.matched.score < UNCERTAIN {
+            Confidence::Weak
+        } else {
+            draft.confidence
+        },
         matched: draft.matched,
         attributes,
         events: draft.events.clone(),
