@@ -110,7 +110,8 @@ fn summary(work: &Work<'_>, drafts: &Drafts, by_kind: Vec<(FindingKind, u64)>, f
     let errors =
         |side: Side| work.traces.get(side).spans().iter().filter(|span| span.status == Status::Error).count() as u64;
     let changed: BTreeSet<&Operation> = findings.iter().filter_map(Finding::operation).collect();
-    let all: BTreeSet<_> = work.trees.after.nodes().iter().skip(1).map(|node| node.operation).collect();
+    let matched = work.classes.iter().filter_map(|class| class.members.first());
+    let all: BTreeSet<_> = matched.map(|pair| work.node(Side::After, pair.1).operation).collect();
     let unchanged =
         all.into_iter().filter_map(|id| work.operations().get(id)).filter(|operation| !changed.contains(operation));
     Summary {
