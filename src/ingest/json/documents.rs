@@ -104,6 +104,41 @@ impl<'r> Documents<'r> {
         self.failure.take()
     }
 
+    /// The next line, if it may be a document: a guess that is right for nearly all files and costs no scan, since no
+    /// line break can stand inside a string. Whoever can read all of it takes it by [`Documents::pass`]; else
+    /// [`Documents::next`] looks closer.
+    pub(super) fn line(&mut self) -> Option<Range<usize>> {
+        let mut from = 0;
+        loop {
+            match self.begin() {
+                Some(b'{' | b'[') => {}
+                Some(_) => return None,
+                None if self.ended => return None,
+                None => {
+                    self.fill();
+                    continue;
+                }
+            }
+            let rest = self.buffer.get(self.start + from..).unwrap_or_default();
+            let end = match memchr::memchr(b'\n', rest) {
+                Some(found) => Some(self.start + from + found),
+                None => self.ended.then_some(self.buffer.len()),
+            };
+            from = self.buffer.len() - self.start;
+            match end {
+                _ if from as u64 > self.most && end.is_none() => return None,
+                Some(end) if (end - self.start) as u64 > self.most => return None,
+                Some(end) => return Some(self.start..end),
+                None => self.fill(),
+            }
+        }
+    }
+
+    /// Takes everything before `end`, which [`Documents::line`] gave.
+    pub(super) const fn pass(&mut self, end: usize) {
+        self.start = end;
+    }
+
     /// The next piece.
     pub(super) fn next(&mut self) -> Result<Piece, ReadError> {
         loop {
