@@ -23,9 +23,9 @@ pub struct SideInput {
     pub side: InputSide,
 }
 
-/// Assembles, identifies and compares two traces.
-pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions) -> Diff {
-    let Pair { before, after } = sides.map(|side| assemble(side, rules));
+/// Assembles, identifies and compares two traces; with several threads both sides at the same time.
+pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions, threads: usize) -> Diff {
+    let Pair { before, after } = both(sides, threads, |side| assemble(side, rules));
     let mut traces = Pair::new(before.0, after.0);
     let mut inputs = Pair::new(before.1, after.1);
     let mut warnings = Pair::<Warnings>::default();
@@ -33,6 +33,19 @@ pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions) -> 
     inputs.before.warnings.merge(&warnings.before);
     inputs.after.warnings.merge(&warnings.after);
     pair::compare(&traces, inputs, options)
+}
+
+/// Does `work` on both sides, at the same time where threads allow it.
+pub fn both<T: Send, R: Send>(sides: Pair<T>, threads: usize, work: impl Fn(T) -> R + Sync) -> Pair<R> {
+    if threads < 2 {
+        return sides.map(work);
+    }
+    let Pair { before, after } = sides;
+    std::thread::scope(|scope| {
+        let after = scope.spawn(|| work(after));
+        let before = work(before);
+        Pair::new(before, after.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+    })
 }
 
 fn assemble(input: SideInput, rules: &Rules) -> (Trace, InputSide) {

@@ -22,7 +22,7 @@ pub mod units;
 pub mod warning;
 pub mod wire;
 
-pub use attributes::{Attributes, Event, Link, Value};
+pub use attributes::{Attributes, Event, Link, Part, Parts, Value};
 pub use id::{SpanId, TraceId};
 pub use limits::Limits;
 pub use operation::{Operation, OperationId, Operations};

@@ -3,7 +3,7 @@
 //! Pre-order makes every subtree a range and every parent earlier than its children: bottom-up is a reverse loop,
 //! top-down a forward loop, and depth never touches the machine's stack.
 
-use super::attributes::{Attributes, Event, Link, events, field, links, status_message, trace_state};
+use super::attributes::{Attributes, Event, Link, Parts, events, field, links, status_message, trace_state};
 use super::{Body, NO_PARENT, Operations, Span, SpanMarks, Symbol, Symbols, TraceId};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -58,6 +58,11 @@ impl SpanStore {
     /// The attributes of a span.
     pub fn attributes(&self, span: &Span) -> Attributes<'_> {
         Attributes::of_message(self.bytes(span.body), field::SPAN_ATTRIBUTES)
+    }
+
+    /// All that is packed in a span, in one walk.
+    pub fn parts(&self, span: &Span) -> Parts<'_> {
+        Parts::of_span(self.bytes(span.body))
     }
 
     /// The attributes of a span's resource.

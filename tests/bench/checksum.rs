@@ -4,9 +4,10 @@
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::Span as ProstSpan;
-use spandiff::model::{Attributes, Span, SpanStore, Value};
+use spandiff::model::{Attributes, Part, Span, SpanStore, Value};
 
-/// Sums up numbers and texts; the order of spans does not matter, the order within a span does.
+/// Sums up numbers and texts; the order of spans does not matter, that of one kind of
+/// things within a span does.
 #[derive(Default)]
 struct Sum(u64);
 
@@ -27,6 +28,15 @@ impl Sum {
         let words = words.iter().fold(tail, |all, word| all.wrapping_add(u64::from_le_bytes(*word)));
         self.number(words ^ bytes.len() as u64);
     }
+}
+
+/// Of a text that may stand at any place of a span; 0 for an empty one.
+fn of_text(text: &str) -> u64 {
+    let mut sum = Sum::default();
+    if !text.is_empty() {
+        sum.bytes(text.as_bytes());
+    }
+    sum.0
 }
 
 /// Of prost's types.
@@ -59,19 +69,21 @@ fn prost_span(span: &ProstSpan) -> u64 {
     sum.bytes(span.name.as_bytes());
     sum.number(span.kind as u64);
     sum.number(span.status.as_ref().map_or(0, |status| status.code as u64));
-    sum.bytes(span.status.as_ref().map_or(&[], |status| status.message.as_bytes()));
-    sum.bytes(span.trace_state.as_bytes());
     prost_pairs(&mut sum, &span.attributes);
+    let [mut events, mut links, mut texts] = [Sum::default(), Sum::default(), Sum::default()];
     for event in &span.events {
-        sum.number(event.time_unix_nano);
-        sum.bytes(event.name.as_bytes());
-        prost_pairs(&mut sum, &event.attributes);
+        events.number(event.time_unix_nano);
+        events.bytes(event.name.as_bytes());
+        prost_pairs(&mut events, &event.attributes);
     }
     for link in &span.links {
-        sum.number(u64::from_be_bytes(link.span_id.as_slice().try_into().unwrap_or_default()));
-        prost_pairs(&mut sum, &link.attributes);
+        links.number(u64::from_be_bytes(link.span_id.as_slice().try_into().unwrap_or_default()));
+        prost_pairs(&mut links, &link.attributes);
     }
-    sum.0
+    for text in [span.status.as_ref().map_or("", |status| &status.message), &span.trace_state] {
+        texts.0 = texts.0.wrapping_add(of_text(text));
+    }
+    sum.0 ^ events.0.rotate_left(1) ^ links.0.rotate_left(2) ^ texts.0.rotate_left(3)
 }
 
 fn prost_pairs(sum: &mut Sum, pairs: &[KeyValue]) {
@@ -121,19 +133,26 @@ fn our_span(store: &SpanStore, span: &Span) -> u64 {
     sum.bytes(store.name(span).as_bytes());
     sum.number(span.kind as u64);
     sum.number(span.status as u64);
-    sum.bytes(store.status_message(span).as_bytes());
-    sum.bytes(store.trace_state(span).as_bytes());
-    our_pairs(&mut sum, store.attributes(span));
-    for event in store.events(span) {
-        sum.number(event.time_ns);
-        sum.bytes(event.name.as_bytes());
-        our_pairs(&mut sum, event.attributes);
+    let [mut events, mut links, mut texts] = [Sum::default(), Sum::default(), Sum::default()];
+    for part in store.parts(span) {
+        match part {
+            Part::Attribute(key, value) => {
+                sum.bytes(key.as_bytes());
+                our_value(&mut sum, value);
+            }
+            Part::Event(event) => {
+                events.number(event.time_ns);
+                events.bytes(event.name.as_bytes());
+                our_pairs(&mut events, event.attributes);
+            }
+            Part::Link(link) => {
+                links.number(link.span_id.unwrap_or_default().0);
+                our_pairs(&mut links, link.attributes);
+            }
+            Part::StatusMessage(text) | Part::TraceState(text) => texts.0 = texts.0.wrapping_add(of_text(text)),
+        }
     }
-    for link in store.links(span) {
-        sum.number(link.span_id.unwrap_or_default().0);
-        our_pairs(&mut sum, link.attributes);
-    }
-    sum.0
+    sum.0 ^ events.0.rotate_left(1) ^ links.0.rotate_left(2) ^ texts.0.rotate_left(3)
 }
 
 fn our_pairs(sum: &mut Sum, pairs: Attributes<'_>) {

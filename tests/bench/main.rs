@@ -16,17 +16,33 @@ mod data;
 mod json;
 mod proto;
 mod ratio;
+mod trees;
+mod whole;
 
 use criterion::Criterion;
 
 fn main() {
-    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
-    proto::criterion(&mut criterion);
-    json::bench(&mut criterion);
-    criterion.final_summary();
     // The first word that is not an option is the filter, as criterion has it.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
-    if std::env::args().any(|argument| argument == "--bench") && (filter.is_empty() || filter.starts_with("proto")) {
+    if let Some(folder) = std::env::var_os("SPANDIFF_BENCH_TRACES") {
+        // For profilers: only writes the two traces of `whole`.
+        whole::write(folder.as_ref());
+        return;
+    }
+    let mut criterion = Criterion::default().configure_from_args().sample_size(10);
+    proto::criterion(&mut criterion);
+    if filter.is_empty() || filter.starts_with("json") {
+        json::bench(&mut criterion);
+    }
+    criterion.final_summary();
+    let wants = |name: &str| filter.is_empty() || filter.starts_with(name);
+    if !std::env::args().any(|argument| argument == "--bench") {
+        return;
+    }
+    if wants("proto") {
         proto::ratio();
+    }
+    if wants("whole") {
+        whole::run();
     }
 }

@@ -25,7 +25,7 @@ pub fn run(common: &Common, args: &DiffArgs) -> Result<ExitCode, Failure> {
         }
     }
     let sides = read_both(&inputs, &settings, common.said(), common.quiet).map_err(Failure::Problems)?;
-    let mut diff = engine::compare(sides, &settings.rules, &settings.options);
+    let mut diff = engine::compare(sides, &settings.rules, &settings.options, settings.threads);
     diff.config_sha256.clone_from(&settings.sha256);
     write(&diff, common, args, &settings)?;
     let found = !diff.findings.is_empty() || diff.omitted.findings > 0;

@@ -1,7 +1,7 @@
 //! One side of a comparison: from the words of the command line to the spans of one trace.
 
 use crate::cli::config::Settings;
-use crate::cli::engine::{Choices, SelectError, Selection, SideInput};
+use crate::cli::engine::{self, Choices, SelectError, Selection, SideInput};
 use crate::cli::error::Problem;
 use crate::cli::inputs::{Inputs, Source};
 use crate::cli::progress::Progress;
@@ -24,15 +24,7 @@ pub fn read_both(
     let bytes = total_bytes(inputs.before.sources.iter().chain(&inputs.after.sources));
     let progress = Progress::new(quiet, bytes);
     let read = |side| read(inputs, side, settings, said, &progress);
-    let (before, after) = if settings.threads > 1 {
-        std::thread::scope(|scope| {
-            let after = scope.spawn(|| read(Side::After));
-            let before = read(Side::Before);
-            (before, after.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-        })
-    } else {
-        (read(Side::Before), read(Side::After))
-    };
+    let Pair { before, after } = engine::both(Pair::new(Side::Before, Side::After), settings.threads, read);
     match (before, after) {
         (Ok(before), Ok(after)) => Ok(Pair::new(before, after)),
         (before, after) => {

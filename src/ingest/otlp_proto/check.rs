@@ -230,6 +230,13 @@ impl Checker {
     #[inline]
     fn pair(&mut self, message: &[u8], depth: usize) -> Result<(), Fault> {
         match plain_pair(message) {
+            // Tags and lengths of one byte are ASCII, so that one check of the message is that of key and text.
+            Some((_, [0x0a, len, text @ ..]))
+                if usize::from(*len) == text.len() && message.len() <= self.bounds.text =>
+            {
+                self.text(message);
+                Ok(())
+            }
             Some((key, value)) => {
                 self.text(key);
                 self.value(value, depth)
