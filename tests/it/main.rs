@@ -21,6 +21,8 @@ mod mutations;
 mod reading;
 mod report;
 mod rivals;
+mod samples;
 mod seen;
 mod shared;
+mod stories;
 mod tidy;
