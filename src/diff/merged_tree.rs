@@ -8,21 +8,63 @@ use super::work::Work;
 use crate::align::{ROOT, UNMATCHED};
 use crate::model::{Pair, Side};
 
+/// What the rows of a tree say besides numbers.
+struct Told<'a> {
+    drafts: &'a Drafts,
+    /// For each draft its place among the findings.
+    rank: &'a [Option<usize>],
+    /// The most important draft that stands at each node.
+    at: Pair<Vec<u32>>,
+    /// Whether a finding stands at a node or below it.
+    changed_below: Pair<Vec<bool>>,
+}
+
 /// Every node of both sides once, in pre-order. `rank` gives for each draft its place among the findings.
 pub(super) fn build(work: &Work<'_>, drafts: &Drafts, rank: &[Option<usize>]) -> Vec<TreeNode> {
     let findings = Pair::new(
         most_important(work, &drafts.list, rank, Side::Before),
         most_important(work, &drafts.list, rank, Side::After),
     );
+    let changed_below =
+        Pair::new(changed_below(work, &findings, Side::Before), changed_below(work, &findings, Side::After));
+    let told = Told { drafts, rank, at: findings, changed_below };
     let ghosts = ghosts(work);
     let mut rows = Vec::with_capacity(work.trees.after.len() + ghosts.iter().map(Vec::len).sum::<usize>());
     let mut stack: Vec<(Side, u32, u32)> = Vec::new();
     push_children(work, &ghosts, Side::After, ROOT, 0, &mut stack);
     while let Some((side, node, depth)) = stack.pop() {
-        rows.push(row(work, drafts, &findings, rank, side, node, depth));
+        rows.push(row(work, &told, side, node, depth));
         push_children(work, &ghosts, side, node, depth + 1, &mut stack);
     }
     rows
+}
+
+/// For each node of a side whether a finding stands at it or below, on either side.
+fn changed_below(work: &Work<'_>, findings: &Pair<Vec<u32>>, side: Side) -> Vec<bool> {
+    let tree = work.trees.get(side);
+    let stands = |side: Side, node: u32| findings.get(side).get(node as usize).is_some_and(|&draft| draft != u32::MAX);
+    let mut changed: Vec<bool> = (0..tree.len() as u32).map(|node| stands(side, node)).collect();
+    // What came or went on the other side shows at the partner of its parent.
+    let other = work.trees.get(side.other());
+    for node in 1..other.len() as u32 {
+        let parent = other.node(node).parent;
+        let at = if work.is_matched(side.other(), node) { node } else { parent };
+        let partner = work.alignment.partner(side.other(), at);
+        if stands(side.other(), node)
+            && let Some(slot) = changed.get_mut(partner as usize)
+        {
+            *slot = true;
+        }
+    }
+    for node in (1..tree.len()).rev() {
+        let parent = tree.node(node as u32).parent as usize;
+        if changed.get(node) == Some(&true)
+            && let Some(slot) = changed.get_mut(parent)
+        {
+            *slot = true;
+        }
+    }
+    changed
 }
 
 /// Unmatched before nodes by the merged node they hang under: an after node, or another ghost.
@@ -84,22 +126,14 @@ fn most_important(work: &Work<'_>, drafts: &[Draft], rank: &[Option<usize>], sid
     best
 }
 
-fn row(
-    work: &Work<'_>,
-    drafts: &Drafts,
-    findings: &Pair<Vec<u32>>,
-    rank: &[Option<usize>],
-    side: Side,
-    node: u32,
-    depth: u32,
-) -> TreeNode {
+fn row(work: &Work<'_>, told: &Told<'_>, side: Side, node: u32, depth: u32) -> TreeNode {
     let partner = work.alignment.partner(side, node);
-    let place = |side: Side, node: u32| findings.get(side).get(node as usize).copied().unwrap_or(u32::MAX);
+    let place = |side: Side, node: u32| told.at.get(side).get(node as usize).copied().unwrap_or(u32::MAX);
     let mut draft = place(side, node);
     if draft == u32::MAX && partner != UNMATCHED {
         draft = place(side.other(), partner);
     }
-    let found = drafts.list.get(draft as usize);
+    let found = told.drafts.list.get(draft as usize);
     let sides = match side {
         Side::After => Pair::new(
             (partner != UNMATCHED).then(|| numbers(work, Side::Before, partner)),
@@ -109,7 +143,17 @@ fn row(
     };
     let operation = work.node(side, node).operation;
     let before = if partner == UNMATCHED { operation } else { work.node(side.other(), partner).operation };
-    let (mark, inherited) = mark(work, found.map(|draft| draft.kind), &sides);
+    let (mark, inherited) = if found.is_none() && told.drafts.is_lost(side, node) {
+        // Not recorded, or beside what was not: nothing is known to have changed.
+        (Mark::Equal, false)
+    } else {
+        mark(
+            work,
+            found.map(|draft| draft.kind),
+            &sides,
+            told.changed_below.get(side).get(node as usize) == Some(&true),
+        )
+    };
     let matched = work.alignment.reason(side, node);
     TreeNode {
         depth,
@@ -118,7 +162,7 @@ fn row(
         mark,
         sides,
         inherited,
-        finding: rank.get(draft as usize).copied().flatten(),
+        finding: told.rank.get(draft as usize).copied().flatten(),
         matched: matched.map_or(MatchInfo { score: 0.0, reason: "none" }, |(reason, score)| MatchInfo {
             score,
             reason: reason.name(),
@@ -142,7 +186,12 @@ fn numbers(work: &Work<'_>, side: Side, node: u32) -> NodeSide {
 }
 
 /// The mark of a row, and whether its change is only what its descendants did.
-fn mark(work: &Work<'_>, finding: Option<FindingKind>, sides: &Pair<Option<NodeSide>>) -> (Mark, bool) {
+fn mark(
+    work: &Work<'_>,
+    finding: Option<FindingKind>,
+    sides: &Pair<Option<NodeSide>>,
+    changed_below: bool,
+) -> (Mark, bool) {
     let (Some(before), Some(after)) = (sides.before, sides.after) else {
         return (if sides.after.is_some() { Mark::Added } else { Mark::Removed }, false);
     };
@@ -170,6 +219,8 @@ fn mark(work: &Work<'_>, finding: Option<FindingKind>, sides: &Pair<Option<NodeS
             | FindingKind::LinkRemoved
             | FindingKind::Attributes,
         ) => (Mark::Changed, false),
-        _ => (by_time, moved),
+        // Without a finding below there is nothing to inherit: it is jitter.
+        _ if changed_below => (by_time, moved),
+        _ => (Mark::Equal, false),
     }
 }

@@ -109,14 +109,19 @@ fn coverage(work: &Work<'_>) -> Coverage {
 fn summary(work: &Work<'_>, drafts: &Drafts, by_kind: Vec<(FindingKind, u64)>, findings: &[Finding]) -> Summary {
     let errors =
         |side: Side| work.traces.get(side).spans().iter().filter(|span| span.status == Status::Error).count() as u64;
-    let changed: BTreeSet<&Operation> = findings.iter().filter_map(Finding::operation).collect();
+    let both_ends = |finding: &'_ Finding| {
+        [finding.path.last().cloned(), finding.from_path.as_ref().and_then(|path| path.last().cloned())]
+    };
+    let changed: BTreeSet<Operation> = findings.iter().flat_map(both_ends).flatten().collect();
+    let operation = |side: Side, node: u32| work.operation(work.node(side, node).operation);
     let matched = work.classes.iter().filter_map(|class| class.members.first());
-    let all: BTreeSet<_> = matched.map(|pair| work.node(Side::After, pair.1).operation).collect();
-    let unchanged =
-        all.into_iter().filter_map(|id| work.operations().get(id)).filter(|operation| !changed.contains(operation));
+    let unchanged: BTreeSet<[Operation; 2]> = matched
+        .map(|pair| [operation(Side::Before, pair.0), operation(Side::After, pair.1)])
+        .filter(|ends| !ends.iter().any(|end| changed.contains(end)))
+        .collect();
     Summary {
         by_kind,
-        unchanged_operations: unchanged.count() as u64,
+        unchanged_operations: unchanged.len() as u64,
         unchanged_bound_ns: unchanged_bound(work, drafts, findings),
         spans: Pair::new(work.traces.before.len() as u64, work.traces.after.len() as u64),
         matched: work.alignment.pairs().count() as u64,

@@ -40,13 +40,14 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
         let mut draft = Draft::new(kind, class.path.after, nodes);
         draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
         draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
-        let order = if kind == FindingKind::Serialized {
-            "overlapped and now run one after another"
+        draft.title = if kind == FindingKind::Serialized {
+            "calls that overlapped now run one after another".to_owned()
         } else {
-            "ran one after another and now overlap"
+            "calls that ran one after another now overlap".to_owned()
         };
-        draft.title = format!("{children} calls {order}");
-        draft.evidence.push(format!("overlapping calls {} → {} of {children}", overlaps.before, overlaps.after));
+        draft
+            .evidence
+            .push(format!("of {children} calls {} began while another ran, now {}", overlaps.before, overlaps.after));
         let number = drafts.push(draft);
         // What became critical, or stopped being so, because of the order: the children's subtrees, where nothing
         // else explains their time.

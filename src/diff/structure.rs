@@ -359,7 +359,7 @@ fn relocated(work: &Work<'_>, drafts: &mut Drafts) {
             draft.matched = MatchInfo { score: class.score, reason: wanted.name() };
             let parents = Pair::new(work.node(Side::Before, a).parent, work.node(Side::After, b).parent);
             draft.title = if kind == FindingKind::Renamed {
-                format!("was `{}`: same place, same work below", work.label(Side::Before, a))
+                format!("was `{}`, same place, same work below", work.label(Side::Before, a))
             } else {
                 format!(
                     "moved from `{}` to `{}`",

@@ -168,7 +168,16 @@ fn is_identifier(text: &str, range: Range<usize>) -> bool {
     }
     let hex = word.strip_prefix("0x").unwrap_or(word);
     let is_hex = hex.len() >= 8 && hex.bytes().all(|b| b.is_ascii_hexdigit());
-    digits == word.len() || is_hex || is_random(word, digits)
+    digits == word.len() || is_hex || is_random(word, digits) || is_shouted_key(word)
+}
+
+/// Keys in capitals and digits as shops number their goods (`1YMWWN1N4O`): at least eight of them, and either long or
+/// with a digit before a letter, since a version stands at the end of a word (`CHECKOUT2`).
+fn is_shouted_key(word: &str) -> bool {
+    let digit_first =
+        word.as_bytes().windows(2).any(|w| byte(w, 0).is_ascii_digit() && byte(w, 1).is_ascii_uppercase());
+    let shouted = word.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit());
+    shouted && word.len() >= 8 && (digit_first || word.len() >= 10)
 }
 
 /// Letters and digits that alternate as no word does: ULIDs, nano ids, base-62 keys.
@@ -360,6 +369,7 @@ mod tests {
             "/v2/orders",
             "api v1.4.2 call",
             "s3 oauth2 utf8 sha256 base64",
+            "SHA256 UTF8 BASE64 CHECKOUT2",
             "S3.PutObject",
             "deadbeef",
             "don't mask the user's name",

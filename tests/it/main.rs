@@ -23,6 +23,8 @@ mod reading;
 mod report;
 mod rivals;
 mod rivals_identity;
+mod samples;
 mod seen;
 mod shared;
+mod stories;
 mod tidy;
