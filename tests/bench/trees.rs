@@ -169,7 +169,10 @@ fn span(calls: &[Call], index: usize, seed: u64) -> Span {
         start_time_unix_nano: call.start,
         end_time_unix_nano: call.end,
         attributes,
-        status: Some(Status { code: i32::from(mix(call.operation as u64 ^ 7).is_multiple_of(40)) * 2, ..Status::default() }),
+        status: Some(Status {
+            code: i32::from(mix(call.operation as u64 ^ 7).is_multiple_of(40)) * 2,
+            ..Status::default()
+        }),
         flags: 0x101,
         ..Span::default()
     }

@@ -377,6 +377,26 @@ mod tests {
     }
 
     #[test]
+    fn lines_are_offered_until_one_is_refused() {
+        let text = "\n{\"a\":1}\n  [2]\n{\n\"b\":3}\n{}x";
+        let mut input = Slow { bytes: text.as_bytes(), step: 3 };
+        let mut documents = Documents::new(&mut input, 1 << 20);
+        for expected in ["{\"a\":1}", "[2]"] {
+            let line = documents.line().unwrap();
+            assert_eq!(documents.bytes(&line), expected.as_bytes());
+            documents.pass(line.end);
+        }
+        let line = documents.line().unwrap();
+        assert_eq!(documents.bytes(&line), b"{");
+        let Piece::Document(range) = documents.next().unwrap() else { panic!("a document of two lines") };
+        assert_eq!(documents.bytes(&range), b"{\n\"b\":3}");
+        let line = documents.line().unwrap();
+        assert_eq!(documents.bytes(&line), b"{}x", "the last line needs no line break");
+        let mut input = text.as_bytes();
+        assert_eq!(Documents::new(&mut input, 3).line(), None, "over the limit: the scan says so");
+    }
+
+    #[test]
     fn after_a_cut_record_the_next_one_is_found() {
         for (text, expected) in [
             ("{\"a\":[1,\n{\"b\":2}\n{\"c\":3}\n", vec!["!9 line 1", "{\"b\":2}", "{\"c\":3}"]),
