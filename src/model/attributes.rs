@@ -406,6 +406,14 @@ impl<'a> Iterator for Parts<'a> {
             let (key, value) = pair_of(message);
             return Some(Part::Attribute(key, value));
         }
+        self.next_other()
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// The next part, which is no short attribute.
+    #[inline(never)]
+    fn next_other(&mut self) -> Option<Part<'a>> {
         while let Ok(Some((number, value))) = self.fields.next_field() {
             let Field::Bytes(message) = value else { continue };
             match number {

@@ -444,7 +444,10 @@ fn plain(value: &Value<'_>) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-/// How many spans of a `ResourceSpans` are long enough to be usable.
+/// Spans that are counted before the rest is guessed from their length.
+const COUNTED: usize = 64;
+
+/// About how many spans of a `ResourceSpans` are long enough to be usable: all are counted if they are few.
 fn count_spans(message: &[u8]) -> usize {
     let mut count = 0;
     let mut fields = Fields::new(message);
@@ -454,6 +457,10 @@ fn count_spans(message: &[u8]) -> usize {
         while let Ok(Some((number, value))) = inner.next_field() {
             if let (SPANS, Field::Bytes(span)) = (number, value) {
                 count += usize::from(span.len() + 2 >= SHORTEST_SPAN);
+            }
+            if count == COUNTED {
+                let seen = message.len() - fields.rest().len() - inner.rest().len();
+                return (count * message.len() / seen.max(1)).min(message.len() / SHORTEST_SPAN);
             }
         }
     }
