@@ -25,7 +25,7 @@ pub fn align(before: &Tree, after: &Tree, operations: &Operations) -> Alignment 
     matcher.join(ROOT, ROOT, MatchReason::Operation, 1.0);
     loop {
         matcher.top_down();
-        if !matcher.rescue() && !matcher.find_moves() {
+        if !matcher.rescue() && !matcher.adopt_orphans() && !matcher.find_moves() {
             return matcher.result;
         }
     }

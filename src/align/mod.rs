@@ -6,7 +6,7 @@
 //! Siblings run concurrently, so trees are unordered, and exact unordered edit distance is NP-hard. Instead:
 //! hash bottom-up ([`hash`]), match top-down by operation with minimum-cost assignment inside groups
 //! ([`matching`], [`assignment`]), rescue what is left under matched parents (layers, splits, renames: [`rescue`]),
-//! then look for moves anywhere ([`moves`]). What remains was added or removed. The same code aligns the two
+//! then take in spans without a parent, and look for moves anywhere ([`moves`]). What remains was added or removed. The same code aligns the two
 //! traces of a pair and folded trees, in which an operation simply stands once under its parent.
 
 pub mod alignment;
@@ -14,6 +14,7 @@ pub mod assignment;
 pub mod hash;
 pub mod matching;
 pub mod moves;
+mod orphans;
 pub mod rescue;
 pub mod similarity;
 pub mod tree;

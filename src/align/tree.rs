@@ -17,6 +17,8 @@ pub struct Node {
     pub subtree_end: u32,
     /// Whether it failed.
     pub failed: bool,
+    /// Whether its parent is missing from the data, so that where it hangs says nothing.
+    pub orphan: bool,
     /// Start relative to the trace's start, nanoseconds.
     pub start_ns: u64,
     /// Duration, nanoseconds.
@@ -42,6 +44,7 @@ impl Tree {
             parent: u32::MAX,
             subtree_end: 0,
             failed: false,
+            orphan: false,
             start_ns: 0,
             duration_ns: 0,
             likeness: 0,
@@ -120,6 +123,7 @@ const NOWHERE: Node = Node {
     parent: u32::MAX,
     subtree_end: 0,
     failed: false,
+    orphan: false,
     start_ns: 0,
     duration_ns: 0,
     likeness: 0,

@@ -1,7 +1,7 @@
 //! Floor 6: the command line. Wires all other rooms.
 //!
 //! May use: everything below. The only room that knows paths, environment, standard streams, exit codes and
-//! wall-clock time. Invariant: whatever happens, the exit code is one of [`exit`] and what went wrong stands on
+//! wall-clock time. Invariant: whatever happens, the exit code is one of `exit` and what went wrong stands on
 //! standard error as `error:`, `cause:`, `hint:`.
 #![expect(clippy::disallowed_methods, reason = "this is the room that talks to files, environment and streams")]
 

@@ -4,8 +4,10 @@
 //! texts are compared with identifiers masked, numbers only where they are codes.
 
 use super::draft::{Draft, Drafts};
-use super::types::{AttributeChange, Change, FindingKind, MatchInfo};
+use super::kind::FindingKind;
+use super::types::{AttributeChange, Change, MatchInfo};
 use super::work::{Class, Work};
+use crate::align::MatchReason;
 use crate::model::canonical::{self, CanonicalValue};
 use crate::model::semconv::{self, KeyClass};
 use crate::model::{Pair, Side, Value, masking};
@@ -70,6 +72,10 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
 
 /// Keys whose values have nothing in common on the two sides.
 fn class_changes(work: &Work<'_>, class: &Class) -> Vec<ChangeKey> {
+    if matches!(class.reason, MatchReason::Renamed | MatchReason::Split) {
+        // Another name or service says other things about itself; they stand with that finding.
+        return Vec::new();
+    }
     let mut keys: BTreeMap<String, Values> = BTreeMap::new();
     let mut same_status = true;
     let mut dropped = false;
@@ -141,12 +147,28 @@ fn comparable(value: &Value<'_>) -> Option<(String, String)> {
     match value {
         Value::Bool(flag) => Some((flag.to_string(), flag.to_string())),
         Value::Str(text) => {
-            let masked = masking::mask(text);
+            let masked = mask_codes(&masking::mask(text));
             let meaningful = masked.replace("{}", "").chars().any(char::is_alphanumeric);
-            meaningful.then(|| (masked.into_owned(), shorten(text)))
+            meaningful.then(|| (masked, shorten(text)))
         }
         _ => None,
     }
+}
+
+/// Masks words that are mostly digits too (`T7125605C`): in a name they may be a version, in a value they are a key.
+fn mask_codes(text: &str) -> String {
+    let is_code = |word: &str| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        digits >= 4 && 2 * digits > word.len()
+    };
+    let words = text.split_inclusive(|c: char| !c.is_alphanumeric());
+    words
+        .map(|word| {
+            let end = word.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
+            let (head, separator) = word.split_at(end);
+            if is_code(head) { format!("{{}}{separator}") } else { word.to_owned() }
+        })
+        .collect()
 }
 
 fn shorten(text: &str) -> String {
@@ -169,16 +191,19 @@ pub(super) fn of_draft(work: &Work<'_>, draft: &Draft) -> Vec<AttributeChange> {
             .map(|(key, value)| (key.to_owned(), shorten(&value.as_value().to_string())))
             .collect()
     };
-    let (before, after) = (shown(Side::Before), shown(Side::After));
+    let (mut before, mut after) = (shown(Side::Before), shown(Side::After));
+    match draft.kind {
+        // The extra call against some other call: what differs is by chance, what it is matters.
+        FindingKind::CallsUp => before.clear(),
+        FindingKind::CallsDown => after.clear(),
+        _ => {}
+    }
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
-    let surplus = matches!(draft.kind, FindingKind::CallsUp | FindingKind::CallsDown);
     keys.into_iter()
         .filter_map(|key| {
             let (old, new) = (before.get(key), after.get(key));
             let change = match (old, new) {
                 (Some(old), Some(new)) if old == new => return None,
-                // The extra call against some other call: what differs is by chance, what it is matters.
-                (Some(_), Some(_)) if surplus => return None,
                 (Some(_), Some(_)) => Change::Changed,
                 (None, _) => Change::Added,
                 (_, None) => Change::Removed,

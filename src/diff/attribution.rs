@@ -21,12 +21,15 @@ pub(super) struct Attribution {
     pub by_draft: Vec<i64>,
     /// What no finding covers, by operation of the after side (or before side if it is only there).
     pub rest: BTreeMap<OperationId, i64>,
+    /// What cannot be told apart because spans were not recorded.
+    pub lost: i64,
 }
 
 /// Adds up the critical path.
 pub(super) fn attribute(work: &Work<'_>, drafts: &Drafts) -> Attribution {
     let mut by_draft = vec![0i64; drafts.list.len()];
     let mut rest: BTreeMap<OperationId, i64> = BTreeMap::new();
+    let mut lost = 0;
     for (side, sign) in [(Side::Before, -1), (Side::After, 1)] {
         for node in 1..work.trees.get(side).len() as u32 {
             let ns = work.critical_ns(side, node) as i64 * sign;
@@ -38,6 +41,10 @@ pub(super) fn attribute(work: &Work<'_>, drafts: &Drafts) -> Attribution {
                 *slot += ns;
                 continue;
             }
+            if drafts.is_lost(side, node) {
+                lost += ns;
+                continue;
+            }
             let (other, partner) = (side.other(), work.alignment.partner(side, node));
             let operation = if side == Side::Before && work.is_matched(side, node) {
                 work.node(other, partner).operation
@@ -47,7 +54,7 @@ pub(super) fn attribute(work: &Work<'_>, drafts: &Drafts) -> Attribution {
             *rest.entry(operation).or_default() += ns;
         }
     }
-    Attribution { by_draft, rest }
+    Attribution { by_draft, rest, lost }
 }
 
 /// The rows of the report: findings in the order of their ranks, then the largest of the rest, then all that is left.
@@ -59,7 +66,7 @@ pub(super) fn rows(
     titles: &[String],
 ) -> Vec<AttributionRow> {
     let mut rows: Vec<AttributionRow> = Vec::new();
-    let mut together = 0;
+    let mut together = attribution.lost;
     for (draft, &contribution_ns) in attribution.by_draft.iter().enumerate() {
         match rank.get(draft).copied().flatten() {
             Some(finding) if contribution_ns != 0 => {

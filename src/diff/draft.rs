@@ -1,9 +1,11 @@
 //! Findings while they are being put together, and which finding each span's time belongs to.
 
+use super::kind::FindingKind;
 use super::paths::PathId;
-use super::types::{AttributeChange, Confidence, EventChange, FindingKind, MatchInfo};
+use super::types::{AttributeChange, Confidence, EventChange, MatchInfo};
 use super::work::Work;
 use crate::model::{Pair, Side};
+use std::collections::BTreeSet;
 
 /// No finding.
 pub(super) const NOBODY: u32 = u32::MAX;
@@ -50,19 +52,38 @@ impl Draft {
 /// All drafts of a diff with the owner of every node's time.
 pub(super) struct Drafts {
     pub list: Vec<Draft>,
+    /// Spans that were not recorded on a side, though their children were.
+    pub unrecorded: Pair<u64>,
+    /// Nodes whose time cannot be compared because of those.
+    lost: Pair<BTreeSet<u32>>,
     /// Index of the draft that a node's critical-path time is charged to, by node.
     owner: Pair<Vec<u32>>,
 }
 
 impl Drafts {
     pub fn new(nodes: Pair<usize>) -> Drafts {
-        Drafts { list: Vec::new(), owner: nodes.map(|count| vec![NOBODY; count]) }
+        Drafts {
+            list: Vec::new(),
+            unrecorded: Pair::default(),
+            lost: Pair::default(),
+            owner: nodes.map(|count| vec![NOBODY; count]),
+        }
     }
 
     /// Adds a draft; returns its number.
     pub fn push(&mut self, draft: Draft) -> u32 {
         self.list.push(draft);
         self.list.len() as u32 - 1
+    }
+
+    /// Marks a node's time as not comparable.
+    pub fn lose(&mut self, side: Side, node: u32) {
+        self.lost.get_mut(side).insert(node);
+    }
+
+    /// Whether a node's time cannot be compared.
+    pub fn is_lost(&self, side: Side, node: u32) -> bool {
+        self.lost.get(side).contains(&node)
     }
 
     pub fn owner(&self, side: Side, node: u32) -> u32 {

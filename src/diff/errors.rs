@@ -1,7 +1,8 @@
 //! Own errors that came or went: an error whose child failed too is inherited and is no finding.
 
 use super::draft::{Draft, Drafts};
-use super::types::{Change, EventChange, FindingKind, MatchInfo};
+use super::kind::FindingKind;
+use super::types::{Change, EventChange, MatchInfo};
 use super::work::Work;
 use crate::model::{Pair, Side};
 use std::collections::BTreeMap;

@@ -2,11 +2,15 @@
 
 use super::attribution::Attribution;
 use super::draft::Draft;
-use super::types::{Finding, FindingKind, Quantiles};
+use super::kind::FindingKind;
+use super::types::{Confidence, Finding, Quantiles};
 use super::work::Work;
 use super::{attributes, because};
 use crate::align::hash::mix;
 use crate::model::{Operation, Pair, Side};
+
+/// Scores below this are shown as uncertain.
+const UNCERTAIN: f64 = 0.7;
 
 /// Fills in a draft's numbers. `contribution_ns` is its share of the critical path's change.
 pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> Finding {
@@ -36,7 +40,7 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
     Finding {
         fingerprint: fingerprint(draft.kind, &path, from_path.as_deref()),
         kind: draft.kind,
-        because: because::chain(work, draft),
+        because: because::chain(work, draft, contribution_ns),
         path,
         from_path,
         spans: count,
@@ -49,12 +53,18 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
         title: draft.title.clone(),
         evidence,
         contribution_ns,
-        // A share of a change that is within a millisecond of nothing says nothing.
+        // A share of a change that is within a millisecond of nothing, or small beside its parts, says nothing.
         share: delta
             .filter(|delta| delta.unsigned_abs() >= work.options.min_time_ns)
-            .map(|delta| contribution_ns as f64 / delta as f64),
+            .map(|delta| contribution_ns as f64 / delta as f64)
+            .filter(|share| share.abs() < 10.0),
         on_critical_path,
-        confidence: draft.confidence,
+        // An uncertain match makes what rests on it uncertain.
+        confidence: if draft.matched.reason != "none" && draft.matched.score < UNCERTAIN {
+            Confidence::Weak
+        } else {
+            draft.confidence
+        },
         matched: draft.matched,
         attributes,
         events: draft.events.clone(),

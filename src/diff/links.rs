@@ -1,7 +1,8 @@
 //! Span links that came or went: matched by the operation they point to, never by id.
 
 use super::draft::{Draft, Drafts};
-use super::types::{FindingKind, MatchInfo};
+use super::kind::FindingKind;
+use super::types::MatchInfo;
 use super::work::Work;
 use crate::model::{OperationId, Pair, Side};
 use std::collections::BTreeMap;

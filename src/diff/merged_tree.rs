@@ -1,7 +1,9 @@
 //! The merged tree: the after side with what only the before side had put in as ghosts.
 
 use super::draft::{Draft, Drafts};
-use super::types::{FindingKind, Mark, MatchInfo, NodeSide, TreeNode};
+use super::kind::FindingKind;
+use super::merged::{Mark, NodeSide, TreeNode};
+use super::types::MatchInfo;
 use super::work::Work;
 use crate::align::{ROOT, UNMATCHED};
 use crate::model::{Pair, Side};

@@ -3,10 +3,10 @@
 //! May use: model, align, stats, petgraph. Never: serde, report.
 //! Invariant: a [`Diff`] is complete: no reader computes anything.
 //!
-//! [`pair::compare`] runs the steps in order. Each looks at one thing and adds [`draft`]s: [`structure`] what came,
-//! went, moved; [`errors`]; [`timing`] self and edge times against the jitter of the pair; [`shape`] siblings that
-//! overlapped; [`links`]; [`attributes`]. [`attribution`] splits the entry point's change among them exactly, and
-//! [`finish`] ranks them and fills in their numbers.
+//! `pair::compare` runs the steps in order. Each looks at one thing and adds `draft`s: `structure` what came,
+//! went, moved; `errors`; `timing` self and edge times against the jitter of the pair; `shape` siblings that
+//! overlapped; `links`; `attributes`. `attribution` splits the entry point's change among them exactly, and
+//! `finish` ranks them and fills in their numbers.
 
 mod attributes;
 mod attribution;
@@ -14,7 +14,9 @@ mod because;
 mod draft;
 mod errors;
 mod finish;
+pub mod kind;
 mod links;
+pub mod merged;
 mod merged_tree;
 mod notes;
 pub mod options;
@@ -29,5 +31,7 @@ mod timing;
 pub mod types;
 mod work;
 
+pub use kind::FindingKind;
+pub use merged::{Mark, NodeSide, TreeNode};
 pub use options::DiffOptions;
 pub use types::*;

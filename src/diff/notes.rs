@@ -1,5 +1,6 @@
 //! What a reader should know that is no finding: versions, instrumentation, one trace on each side.
 
+use super::draft::Drafts;
 use super::types::Note;
 use super::work::Work;
 use crate::model::semconv::{self, KeyClass};
@@ -10,9 +11,23 @@ use std::collections::{BTreeMap, BTreeSet};
 const LISTED: usize = 3;
 
 /// All notes of a pair.
-pub(super) fn notes(work: &Work<'_>) -> Vec<Note> {
+pub(super) fn notes(work: &Work<'_>, drafts: &Drafts) -> Vec<Note> {
     let mut notes =
         vec![Note { code: "one_trace_each", message: "one trace each: a difference, not a regression".to_owned() }];
+    for side in [Side::Before, Side::After] {
+        let count = *drafts.unrecorded.get(side);
+        if count > 0 {
+            notes.push(Note {
+                code: "not_recorded",
+                message: format!(
+                    "{} not recorded on the {} side, where only spans that name it as their parent are: no change, but its time \
+                     stands at its callers",
+                    if count == 1 { "1 span was".to_owned() } else { format!("{count} spans were") },
+                    side.name()
+                ),
+            });
+        }
+    }
     notes.extend(versions(work));
     notes.extend(display_names(work));
     notes.extend(conventions(work));

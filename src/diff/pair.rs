@@ -1,11 +1,12 @@
 //! One trace against one trace: every span matched individually, everything found told once.
 
 use super::draft::Drafts;
+use super::kind::FindingKind;
 use super::options::DiffOptions;
 use super::types::{
-    Comparable, Coverage, Diff, EntryPoint, Finding, FindingKind, InputSide, Mode, Note, Omitted, Quantiles, Summary,
+    Comparable, Coverage, Diff, EntryPoint, Finding, InputSide, Mode, Note, Omitted, Quantiles, Summary,
 };
-use super::work::Work;
+use super::work::{Class, Work};
 use super::{
     attributes, attribution, errors, finish, links, merged_tree, notes, services, shape, structure, suspects, timing,
 };
@@ -64,10 +65,10 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         comparable,
         coverage: coverage(work),
         drift: scatter.summary(),
-        summary: summary(work, by_kind, &findings),
+        summary: summary(work, drafts, by_kind, &findings),
         entry_points: entry_points(work, rows),
         suspects: suspects::rank(&findings, root_ns),
-        notes: notes::notes(work),
+        notes: notes::notes(work, drafts),
         omitted,
         tree: if work.options.tree { merged_tree::build(work, drafts, &rank) } else { Vec::new() },
         services: services::graph(work),
@@ -105,20 +106,40 @@ fn coverage(work: &Work<'_>) -> Coverage {
     Coverage { paths: if paths.is_empty() { 0.0 } else { matched.len() as f64 / paths.len() as f64 }, instances: None }
 }
 
-fn summary(work: &Work<'_>, by_kind: Vec<(FindingKind, u64)>, findings: &[Finding]) -> Summary {
+fn summary(work: &Work<'_>, drafts: &Drafts, by_kind: Vec<(FindingKind, u64)>, findings: &[Finding]) -> Summary {
     let errors =
         |side: Side| work.traces.get(side).spans().iter().filter(|span| span.status == Status::Error).count() as u64;
     let changed: BTreeSet<&Operation> = findings.iter().filter_map(Finding::operation).collect();
-    let all: BTreeSet<_> = work.trees.after.nodes().iter().skip(1).map(|node| node.operation).collect();
+    let matched = work.classes.iter().filter_map(|class| class.members.first());
+    let all: BTreeSet<_> = matched.map(|pair| work.node(Side::After, pair.1).operation).collect();
     let unchanged =
         all.into_iter().filter_map(|id| work.operations().get(id)).filter(|operation| !changed.contains(operation));
     Summary {
         by_kind,
         unchanged_operations: unchanged.count() as u64,
+        unchanged_bound_ns: unchanged_bound(work, drafts, findings),
         spans: Pair::new(work.traces.before.len() as u64, work.traces.after.len() as u64),
         matched: work.alignment.pairs().count() as u64,
         errors: Pair::new(errors(Side::Before), errors(Side::After)),
     }
+}
+
+/// The largest change of self time over the call paths that no finding stands at.
+fn unchanged_bound(work: &Work<'_>, drafts: &Drafts, findings: &[Finding]) -> u64 {
+    let told: BTreeSet<&[Operation]> = findings.iter().map(|finding| finding.path.as_slice()).collect();
+    let change = |class: &Class| {
+        let sum = |side: Side, node: fn(&(u32, u32)) -> u32| -> u64 {
+            class.members.iter().map(|pair| work.self_ns(side, node(pair))).sum()
+        };
+        sum(Side::Before, |pair| pair.0).abs_diff(sum(Side::After, |pair| pair.1))
+    };
+    let mut changes: Vec<(u64, &Class)> = work.classes.iter().map(|class| (change(class), class)).collect();
+    changes.sort_by_key(|change| std::cmp::Reverse(change.0));
+    let lost = |class: &Class| class.members.iter().any(|pair| drafts.is_lost(Side::Before, pair.0));
+    let untold = |class: &Class| {
+        !lost(class) && !told.contains(work.paths.operations(class.path.after, work.operations()).as_slice())
+    };
+    changes.into_iter().find(|(_, class)| untold(class)).map_or(0, |(change, _)| change)
 }
 
 /// One entry point when the traces have anything in common (an ingress may have been replaced), else one a side.

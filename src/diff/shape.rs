@@ -1,9 +1,10 @@
 //! Siblings that overlapped and now run one after another, or the reverse.
 
 use super::draft::{Draft, Drafts};
+use super::kind::FindingKind;
 use super::structure::overlapping;
 use super::times::is_waited_for;
-use super::types::{FindingKind, MatchInfo};
+use super::types::MatchInfo;
 use super::work::Work;
 use crate::model::{Pair, Side};
 

@@ -1,8 +1,9 @@
 //! Findings of structure: added, removed, more or fewer calls, layers, moved, renamed, split and merged.
 
 use super::draft::{Draft, Drafts};
+use super::kind::FindingKind;
 use super::paths::PathId;
-use super::types::{FindingKind, MatchInfo};
+use super::types::MatchInfo;
 use super::work::Work;
 use crate::align::{MatchReason, ROOT};
 use crate::model::{Pair, Side, SpanMarks};
@@ -110,6 +111,11 @@ fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
         let units = units.get(side);
         let mut by_path: BTreeMap<PathId, Vec<u32>> = BTreeMap::new();
         for top in units.tops(Role::Layer) {
+            if is_unrecorded(work, side, top) {
+                *drafts.unrecorded.get_mut(side.other()) += units.size(&[top]);
+                lose(work, drafts, side, top);
+                continue;
+            }
             by_path.entry(work.path(side, top)).or_default().push(top);
         }
         let (kind, verb) = match side {
@@ -131,6 +137,36 @@ fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
             for top in tops {
                 drafts.own(side, top, number);
             }
+        }
+    }
+}
+
+/// Whether all that goes on below a layer lost its parent on the other side: then the layer was not recorded there,
+/// which says nothing about whether it ran.
+fn is_unrecorded(work: &Work<'_>, side: Side, top: u32) -> bool {
+    let end = work.node(side, top).subtree_end;
+    let mut node = top + 1;
+    while node < end {
+        if work.is_matched(side, node) {
+            if !work.node(side.other(), work.alignment.partner(side, node)).orphan {
+                return false;
+            }
+            node = work.node(side, node).subtree_end.max(node + 1);
+        } else {
+            node += 1;
+        }
+    }
+    true
+}
+
+/// Marks all spans whose time cannot be compared because a span between them was not recorded: its caller, itself and
+/// what it called, with their partners.
+fn lose(work: &Work<'_>, drafts: &mut Drafts, side: Side, top: u32) {
+    let caller = work.node(side, top).parent;
+    for node in std::iter::once(caller).chain(top..work.node(side, top).subtree_end) {
+        drafts.lose(side, node);
+        if work.is_matched(side, node) {
+            drafts.lose(side.other(), work.alignment.partner(side, node));
         }
     }
 }
@@ -257,8 +293,11 @@ fn repetition(work: &Work<'_>, more: Side, nodes: &Pair<Vec<u32>>, tops: &Pair<V
     });
     let retried = retried.count();
     let failed = |side: Side| nodes.get(side).iter().filter(|&&node| work.node(side, node).failed).count();
-    if retried > 0 && failed(more) > failed(more.other()) {
-        evidence.push(format!("retry: {retried} of the extra calls follow or are a failed try"));
+    let tries = failed(more).saturating_sub(failed(more.other()));
+    if retried > 0 && tries > 0 {
+        let what =
+            if tries == 1 { "1 try failed and was".to_owned() } else { format!("{tries} tries failed and were") };
+        evidence.push(format!("retry: {what} repeated"));
         return evidence;
     }
     let Some((_, group)) = siblings.iter().max_by_key(|(parent, group)| (group.len(), std::cmp::Reverse(**parent)))

@@ -1,6 +1,7 @@
 //! Services and operations ranked by how much of the change they explain.
 
-use super::types::{Finding, FindingKind, Note, Suspect};
+use super::kind::FindingKind;
+use super::types::{Finding, Note, Suspect};
 use crate::model::{Operation, units};
 use std::collections::BTreeMap;
 

@@ -6,8 +6,9 @@
 //! Everything is symmetric in the sides.
 
 use super::draft::{Draft, Drafts, NOBODY};
+use super::kind::FindingKind;
 use super::times::child_intervals;
-use super::types::{Confidence, Drift, FindingKind, MatchInfo};
+use super::types::{Confidence, Drift, MatchInfo};
 use super::work::{Class, Work};
 use crate::model::units;
 use crate::model::{Pair, Side, SpanMarks};

@@ -2,7 +2,9 @@
 //!
 //! Durations are integers in nanoseconds, differences are after minus before, `None` means "not on that side".
 
-use crate::model::{Kind, Operation, Pair, SpanId, Status, TraceId, Warnings};
+use super::kind::FindingKind;
+use super::merged::TreeNode;
+use crate::model::{Operation, Pair, SpanId, TraceId, Warnings};
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,6 +165,8 @@ pub struct Summary {
     pub by_kind: Vec<(FindingKind, u64)>,
     /// Distinct operations without any finding.
     pub unchanged_operations: u64,
+    /// Largest change of self time at a call path without any finding, nanoseconds: the bound of "unchanged".
+    pub unchanged_bound_ns: u64,
     /// Spans on each side and how many of them have a partner.
     pub spans: Pair<u64>,
     /// Matched spans: moved, renamed and split ones included.
@@ -210,127 +214,6 @@ pub struct AttributionRow {
     pub label: String,
     /// Nanoseconds of the entry point's change.
     pub contribution_ns: i64,
-}
-
-/// What a finding can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FindingKind {
-    /// Spans only on the after side.
-    Added,
-    /// Spans only on the before side.
-    Removed,
-    /// Takes more self or edge time.
-    Slower,
-    /// Takes less self or edge time.
-    Faster,
-    /// Fails by itself, and did not.
-    Failing,
-    /// Failed by itself, and does not any more.
-    Recovered,
-    /// Is called more often.
-    CallsUp,
-    /// Is called less often.
-    CallsDown,
-    /// A proxy, gateway or middleware entered the path.
-    LayerAdded,
-    /// A proxy, gateway or middleware left the path.
-    LayerRemoved,
-    /// The same work under another name.
-    Renamed,
-    /// The same work under another caller.
-    Moved,
-    /// The same work in another service, which took it over.
-    Split,
-    /// The same work, merged into another service.
-    Merged,
-    /// Siblings that overlapped now run one after another.
-    Serialized,
-    /// Siblings that ran one after another now overlap.
-    Parallelized,
-    /// A link to another span is new.
-    LinkAdded,
-    /// A link to another span is gone.
-    LinkRemoved,
-    /// Attribute values changed.
-    Attributes,
-    /// Everything moved together.
-    Drift,
-}
-
-impl FindingKind {
-    /// All kinds, in the order in which summaries list them.
-    pub const ALL: [FindingKind; 20] = [
-        FindingKind::Failing,
-        FindingKind::Recovered,
-        FindingKind::Added,
-        FindingKind::Removed,
-        FindingKind::CallsUp,
-        FindingKind::CallsDown,
-        FindingKind::LayerAdded,
-        FindingKind::LayerRemoved,
-        FindingKind::Moved,
-        FindingKind::Renamed,
-        FindingKind::Split,
-        FindingKind::Merged,
-        FindingKind::Serialized,
-        FindingKind::Parallelized,
-        FindingKind::Slower,
-        FindingKind::Faster,
-        FindingKind::LinkAdded,
-        FindingKind::LinkRemoved,
-        FindingKind::Attributes,
-        FindingKind::Drift,
-    ];
-
-    /// The word in JSON.
-    pub const fn name(self) -> &'static str {
-        match self {
-            FindingKind::Added => "added",
-            FindingKind::Removed => "removed",
-            FindingKind::Slower => "slower",
-            FindingKind::Faster => "faster",
-            FindingKind::Failing => "failing",
-            FindingKind::Recovered => "recovered",
-            FindingKind::CallsUp => "calls_up",
-            FindingKind::CallsDown => "calls_down",
-            FindingKind::LayerAdded => "layer_added",
-            FindingKind::LayerRemoved => "layer_removed",
-            FindingKind::Renamed => "renamed",
-            FindingKind::Moved => "moved",
-            FindingKind::Split => "split",
-            FindingKind::Merged => "merged",
-            FindingKind::Serialized => "serialized",
-            FindingKind::Parallelized => "parallelized",
-            FindingKind::LinkAdded => "link_added",
-            FindingKind::LinkRemoved => "link_removed",
-            FindingKind::Attributes => "attributes",
-            FindingKind::Drift => "drift",
-        }
-    }
-
-    /// What this kind becomes when the sides are swapped.
-    #[must_use]
-    pub const fn mirrored(self) -> FindingKind {
-        match self {
-            FindingKind::Added => FindingKind::Removed,
-            FindingKind::Removed => FindingKind::Added,
-            FindingKind::Slower => FindingKind::Faster,
-            FindingKind::Faster => FindingKind::Slower,
-            FindingKind::Failing => FindingKind::Recovered,
-            FindingKind::Recovered => FindingKind::Failing,
-            FindingKind::CallsUp => FindingKind::CallsDown,
-            FindingKind::CallsDown => FindingKind::CallsUp,
-            FindingKind::LayerAdded => FindingKind::LayerRemoved,
-            FindingKind::LayerRemoved => FindingKind::LayerAdded,
-            FindingKind::Split => FindingKind::Merged,
-            FindingKind::Merged => FindingKind::Split,
-            FindingKind::Serialized => FindingKind::Parallelized,
-            FindingKind::Parallelized => FindingKind::Serialized,
-            FindingKind::LinkAdded => FindingKind::LinkRemoved,
-            FindingKind::LinkRemoved => FindingKind::LinkAdded,
-            same => same,
-        }
-    }
 }
 
 /// How sure a finding is.
@@ -488,96 +371,4 @@ pub struct Omitted {
     pub findings: u64,
     /// What they contribute together.
     pub contribution_ns: i64,
-}
-
-/// The mark of a tree row; it carries the meaning without colour.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// `▲` takes more time.
-    Worse,
-    /// `▼` takes less time.
-    Better,
-    /// `+` only after.
-    Added,
-    /// `-` only before.
-    Removed,
-    /// `!` newly failing.
-    Failing,
-    /// `o` no longer failing.
-    Recovered,
-    /// `~` attributes or shape (serialized, parallelized, links) changed.
-    Changed,
-    /// `≈` matched under another name, caller or service.
-    Similar,
-    /// `=` equal within the bounds.
-    Equal,
-}
-
-impl Mark {
-    /// The glyph.
-    pub const fn glyph(self) -> &'static str {
-        match self {
-            Mark::Worse => "▲",
-            Mark::Better => "▼",
-            Mark::Added => "+",
-            Mark::Removed => "-",
-            Mark::Failing => "!",
-            Mark::Recovered => "o",
-            Mark::Changed => "~",
-            Mark::Similar => "≈",
-            Mark::Equal => "=",
-        }
-    }
-
-    /// The glyph for terminals without Unicode.
-    pub const fn ascii(self) -> &'static str {
-        match self {
-            Mark::Worse => "^",
-            Mark::Better => "v",
-            Mark::Similar => "r",
-            other => other.glyph(),
-        }
-    }
-}
-
-/// One node of the merged tree. In pair mode a node stands for one span on each side.
-#[derive(Clone, Debug)]
-pub struct TreeNode {
-    /// Depth, 0 for an entry point. Removed nodes stand under the partner of their parent.
-    pub depth: u32,
-    /// The operation (after side's, or before side's if it is only there).
-    pub operation: Operation,
-    /// The before side's operation where it differs.
-    pub from: Option<Operation>,
-    /// What to show in front of the row.
-    pub mark: Mark,
-    /// Each side's numbers.
-    pub sides: Pair<Option<NodeSide>>,
-    /// Its change only shows what a descendant did.
-    pub inherited: bool,
-    /// Index into `Diff::findings` of the most important finding here.
-    pub finding: Option<usize>,
-    /// How it was matched.
-    pub matched: MatchInfo,
-}
-
-/// One side of a merged node.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct NodeSide {
-    /// How many spans: 1 in pair mode.
-    pub spans: u64,
-    /// Start relative to the start of the trace, nanoseconds.
-    pub start_ns: i64,
-    /// Duration, nanoseconds.
-    pub duration_ns: u64,
-    /// Self time, nanoseconds.
-    pub self_ns: u64,
-    /// Nanoseconds of the critical path.
-    pub critical_ns: u64,
-    /// Status.
-    pub status: Status,
-    /// Kind.
-    pub kind: Kind,
-    /// Span id.
-    pub span_id: SpanId,
 }

@@ -7,7 +7,9 @@ use super::options::DiffOptions;
 use super::paths::{PathId, Paths};
 use super::times::Times;
 use crate::align::{self, Alignment, MatchReason, Node, ROOT, Tree, UNMATCHED};
-use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, Status, Trace, facts};
+use crate::model::{
+    Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, SpanMarks, Status, Trace, facts,
+};
 use std::collections::HashMap;
 
 /// The shared state. Node numbers are those of the trees: span index plus one, 0 is the virtual root.
@@ -157,6 +159,7 @@ fn tree_of(trace: &Trace) -> Tree {
         parent: if span.parent == NO_PARENT { ROOT } else { span.parent + 1 },
         subtree_end: 0,
         failed: span.status == Status::Error,
+        orphan: span.marks.has(SpanMarks::ORPHAN),
         start_ns: span.start_ns - origin,
         duration_ns: span.duration_ns(),
         likeness: facts::likeness(trace.store.attributes(span)),

@@ -2,7 +2,7 @@
 //!
 //! The steps, each linear and without recursion: times are clamped; each span id is kept once; parents are looked up
 //! by id; consumers that only have a link go under their producer; cycles are cut; what has no parent in the data is
-//! placed; clocks are corrected ([`super::skew`]); what still lies outside its parent is marked.
+//! placed; clocks are corrected (`skew`); what still lies outside its parent is marked.
 //!
 //! Placing spans without a parent in the data:
 //! - A span whose parent is in another process (span flags, else a server or consumer) is a *local entry point*. Where
@@ -16,6 +16,7 @@ use super::skew;
 use crate::model::{
     Kind, NO_PARENT, Operations, Span, SpanId, SpanMarks, SpanStore, Symbol, Trace, TraceId, Warning, Warnings,
 };
+use petgraph::unionfind::UnionFind;
 use std::collections::{HashMap, HashSet};
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
@@ -258,18 +259,15 @@ fn linked_producer(store: &SpanStore, ids: &Ids, span: &Span, index: u32) -> Opt
 }
 
 /// Cuts each circle of parents at its earliest span, preferring one that only a link put there.
+///
+/// A span has one parent at most, so the link to a parent closes a circle exactly if the two hang together already.
 fn cut_cycles(spans: &mut [Span], origins: &mut [Origin], warnings: &mut Warnings) {
-    // 0: not seen, else the number of the walk that saw it.
-    let mut seen = vec![0u32; spans.len()];
+    let mut together = UnionFind::<u32>::new(spans.len());
     let mut cycles = Tally::default();
-    for start in 0..spans.len() as u32 {
-        let walk = start + 1;
-        let mut at = start;
-        while let Some(slot @ 0) = seen.get_mut(at as usize) {
-            *slot = walk;
-            at = spans.get(at as usize).map_or(NO_PARENT, |span| span.parent);
-        }
-        if seen.get(at as usize) != Some(&walk) {
+    for at in 0..spans.len() as u32 {
+        let parent = spans.get(at as usize).map_or(NO_PARENT, |span| span.parent);
+        // An error is a parent that is not there: a root.
+        if together.try_union(at, parent) != Ok(false) {
             continue;
         }
         let cut = earliest_of_circle(spans, at);

@@ -1,7 +1,7 @@
 //! Identifiers in names and paths become `{}`, literals in statements become `?`.
 //!
 //! Masking lives in the model because ingest needs it for operation names and the model itself for
-//! [`super::facts::Facts::likeness`]. It works on whole tokens between separators, so that `GET /users/123456`
+//! [`super::facts::likeness`]. It works on whole tokens between separators, so that `GET /users/123456`
 //! equals `GET /users/987654` while `/v1/orders` and `/v2/orders`, `s3` and `oauth2` stay what they are.
 //! Hand-written scanners instead of regular expressions: most names need no change and cost one look at each byte.
 

@@ -11,6 +11,7 @@ pub mod id;
 pub mod limits;
 pub mod masking;
 pub mod operation;
+pub mod packer;
 pub mod pair;
 pub mod semconv;
 pub mod span;

@@ -56,6 +56,143 @@ const ADDED: [(&str, &str); 16] = [
     ("rpc.jsonrpc.error_code", "rpc.status_code"),
 ];
 
+/// Beginnings of keys that are noise.
+const NOISE_PREFIXES: [&str; 13] = [
+    "enduser.",
+    "network.peer.",
+    "network.local.",
+    "process.command",
+    "db.query.parameter.",
+    "db.operation.parameter.",
+    "k8s.pod.",
+    "thread.",
+    "host.id",
+    "host.ip",
+    "host.mac",
+    "host.name",
+    "client.",
+];
+
+/// Keys that are noise; sorted.
+const NOISE: [&str; 42] = [
+    "aws.request_id",
+    "busy_ns",
+    "cloud.resource_id",
+    "code.column.number",
+    "code.line.number",
+    "code.stacktrace",
+    "container.id",
+    "db.connection_string",
+    "db.query.text",
+    "exception.message",
+    "exception.stacktrace",
+    "faas.instance",
+    "faas.invocation_id",
+    "feature_flag.set.id",
+    "gen_ai.completion",
+    "gen_ai.conversation.id",
+    "gen_ai.input.messages",
+    "gen_ai.output.messages",
+    "gen_ai.prompt",
+    "gen_ai.response.id",
+    "gen_ai.tool.call.id",
+    "http.target",
+    "idle_ns",
+    "jsonrpc.request.id",
+    "k8s.replicaset.name",
+    "k8s.replicaset.uid",
+    "messaging.client.id",
+    "messaging.kafka.offset",
+    "messaging.message.conversation_id",
+    "messaging.message.id",
+    "net.sock.peer.name",
+    "process.owner",
+    "process.parent_pid",
+    "process.pid",
+    "service.instance.id",
+    "session.id",
+    "session.previous_id",
+    "url.full",
+    "url.path",
+    "url.query",
+    "user.id",
+    "user_agent.original",
+];
+
+/// Namespaces of the semantic conventions and of instrumentation libraries' own keys; sorted.
+const CONVENTIONS: [&str; 70] = [
+    "android",
+    "artifact",
+    "aspnetcore",
+    "aws",
+    "az",
+    "azure",
+    "browser",
+    "cassandra",
+    "cicd",
+    "client",
+    "cloud",
+    "cloudevents",
+    "cloudfoundry",
+    "code",
+    "container",
+    "cpu",
+    "db",
+    "deployment",
+    "dns",
+    "dotnet",
+    "elasticsearch",
+    "enduser",
+    "error",
+    "exception",
+    "faas",
+    "feature_flag",
+    "gcp",
+    "gen_ai",
+    "graphql",
+    "heroku",
+    "host",
+    "http",
+    "internal",
+    "ios",
+    "jsonrpc",
+    "jvm",
+    "k8s",
+    "kestrel",
+    "library",
+    "log",
+    "mcp",
+    "message",
+    "messaging",
+    "net",
+    "network",
+    "nodejs",
+    "oci",
+    "openai",
+    "opentracing",
+    "os",
+    "otel",
+    "peer",
+    "process",
+    "rpc",
+    "sampler",
+    "scope",
+    "server",
+    "service",
+    "session",
+    "signalr",
+    "span",
+    "system",
+    "telemetry",
+    "thread",
+    "tls",
+    "url",
+    "user_agent",
+    "v8js",
+    "vcs",
+    "webengine",
+];
+
 /// What a key is good for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyClass {
@@ -134,67 +271,7 @@ pub fn class(key: &str) -> KeyClass {
 }
 
 fn is_noise(key: &str) -> bool {
-    const PREFIXES: [&str; 13] = [
-        "enduser.",
-        "network.peer.",
-        "network.local.",
-        "process.command",
-        "db.query.parameter.",
-        "db.operation.parameter.",
-        "k8s.pod.",
-        "thread.",
-        "host.id",
-        "host.ip",
-        "host.mac",
-        "host.name",
-        "client.",
-    ];
-    PREFIXES.into_iter().any(|prefix| key.starts_with(prefix))
-        || matches!(
-            key,
-            "aws.request_id"
-                | "busy_ns"
-                | "cloud.resource_id"
-                | "code.column.number"
-                | "code.line.number"
-                | "code.stacktrace"
-                | "container.id"
-                | "db.connection_string"
-                | "db.query.text"
-                | "exception.message"
-                | "exception.stacktrace"
-                | "faas.instance"
-                | "faas.invocation_id"
-                | "feature_flag.set.id"
-                | "gen_ai.completion"
-                | "gen_ai.conversation.id"
-                | "gen_ai.input.messages"
-                | "gen_ai.output.messages"
-                | "gen_ai.prompt"
-                | "gen_ai.response.id"
-                | "gen_ai.tool.call.id"
-                | "http.target"
-                | "idle_ns"
-                | "jsonrpc.request.id"
-                | "k8s.replicaset.name"
-                | "k8s.replicaset.uid"
-                | "messaging.client.id"
-                | "messaging.kafka.offset"
-                | "messaging.message.conversation_id"
-                | "messaging.message.id"
-                | "net.sock.peer.name"
-                | "process.owner"
-                | "process.parent_pid"
-                | "process.pid"
-                | "service.instance.id"
-                | "session.id"
-                | "session.previous_id"
-                | "url.full"
-                | "url.path"
-                | "url.query"
-                | "user.id"
-                | "user_agent.original"
-        )
+    NOISE_PREFIXES.into_iter().any(|prefix| key.starts_with(prefix)) || NOISE.binary_search(&key).is_ok()
 }
 
 fn is_context(key: &str) -> bool {
@@ -219,79 +296,7 @@ pub fn is_convention(key: &str) -> bool {
     let Some((namespace, _)) = key.split_once('.') else {
         return matches!(key, "component" | "busy_ns" | "idle_ns" | "schema_url");
     };
-    matches!(
-        namespace,
-        "android"
-            | "artifact"
-            | "aspnetcore"
-            | "aws"
-            | "az"
-            | "azure"
-            | "browser"
-            | "cassandra"
-            | "cicd"
-            | "client"
-            | "cloud"
-            | "cloudevents"
-            | "cloudfoundry"
-            | "code"
-            | "container"
-            | "cpu"
-            | "db"
-            | "deployment"
-            | "dns"
-            | "dotnet"
-            | "elasticsearch"
-            | "enduser"
-            | "error"
-            | "exception"
-            | "faas"
-            | "feature_flag"
-            | "gcp"
-            | "gen_ai"
-            | "graphql"
-            | "heroku"
-            | "host"
-            | "http"
-            | "internal"
-            | "ios"
-            | "jsonrpc"
-            | "jvm"
-            | "k8s"
-            | "kestrel"
-            | "library"
-            | "log"
-            | "mcp"
-            | "message"
-            | "messaging"
-            | "net"
-            | "network"
-            | "nodejs"
-            | "oci"
-            | "openai"
-            | "opentracing"
-            | "os"
-            | "otel"
-            | "peer"
-            | "process"
-            | "rpc"
-            | "sampler"
-            | "scope"
-            | "server"
-            | "service"
-            | "session"
-            | "signalr"
-            | "span"
-            | "system"
-            | "telemetry"
-            | "thread"
-            | "tls"
-            | "url"
-            | "user_agent"
-            | "v8js"
-            | "vcs"
-            | "webengine"
-    )
+    CONVENTIONS.binary_search(&namespace).is_ok()
 }
 
 /// The current value of a value under its current key, where the conventions changed values and not only names.
@@ -405,6 +410,12 @@ mod tests {
         ] {
             assert_eq!(canonical_key(old), new, "{old}");
         }
+    }
+
+    #[test]
+    fn what_is_searched_is_sorted() {
+        assert!(NOISE.is_sorted());
+        assert!(CONVENTIONS.is_sorted());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::Options;
 use super::details;
 use super::escape::{markdown as sentence, markdown_code as code, visible};
 use super::page::{Page, mark_of};
-use super::text::{ONE_TRACE_EACH, entry_change, not_listed, nothing_found, place, totals, unchanged_bound, why};
+use super::text::{ONE_TRACE_EACH, entry_change, not_listed, nothing_found, place, totals, why};
 use super::units::{adding_up, calls, count, counted, duration, percent, signed_duration, signed_percent};
 use crate::diff::{Diff, EntryPoint, Finding, Mode};
 use std::fmt::Write as _;
@@ -103,7 +103,7 @@ impl Comment {
         }
         if diff.summary.unchanged_operations > 0 {
             let operations = counted(diff.summary.unchanged_operations, "operation", "operations");
-            let bound = duration(unchanged_bound(diff));
+            let bound = duration(diff.summary.unchanged_bound_ns);
             self.add(&format!("= {operations} unchanged, each \\|self Δ\\| ≤ {bound}\n\n"), LIMIT);
         }
         listed

@@ -5,7 +5,6 @@
 
 use super::Options;
 use super::page::{DIM, Page, STRONG, by_sign, mark_of, style_of};
-use super::rows::self_delta;
 use super::units::{
     adding_up, calls, count, counted, duration, percent, ratio, relative, signed_duration, signed_percent,
 };
@@ -16,6 +15,8 @@ use anstyle::Style;
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
+/// Shares of the change from here on are not shown.
+const LARGEST_SHARE: f64 = 10.0;
 /// Findings whose evidence is shown.
 const DETAILED: usize = 3;
 /// Entry points of which the answer and the attribution are shown.
@@ -117,18 +118,12 @@ fn drift(diff: &Diff) -> Option<String> {
     (large && !named).then(|| format!("everything moved together by {} (self time, common ratio)", ratio(common)))
 }
 
-/// The widest change of self time among equal nodes: the bound that goes with every "unchanged".
-pub fn unchanged_bound(diff: &Diff) -> u64 {
-    let equal = diff.tree.iter().filter(|node| node.mark == Mark::Equal);
-    equal.map(|node| self_delta(node).unsigned_abs()).max().unwrap_or_default()
-}
-
 /// What was compared and found equal, with the bound.
 pub fn nothing_found(diff: &Diff) -> String {
     let mut text = format!(
         "no difference beyond the jitter of the pair: {} matched, each self time within {}",
         counted(diff.summary.matched, "span", "spans"),
-        duration(unchanged_bound(diff)),
+        duration(diff.summary.unchanged_bound_ns),
     );
     let jitter = diff.drift.between_paths;
     if jitter.is_finite() && jitter > 0.0 {
@@ -243,7 +238,7 @@ fn unchanged(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
         format!(", together {}", signed_duration(rest.into_iter().fold(0, i64::saturating_add)))
     };
     let operations = counted(number, "operation", "operations");
-    let bound = duration(unchanged_bound(diff));
+    let bound = duration(diff.summary.unchanged_bound_ns);
     let line = format!("= ⋯ {operations} unchanged, each |self Δ| ≤ {bound}{together}");
     paragraph(&line, 4, DIM, page, out)
 }
@@ -251,14 +246,18 @@ fn unchanged(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
 fn attribution(diff: &Diff, entry: &EntryPoint, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let Some(total) = entry.delta_ns else { return Ok(()) };
     // A lone row would only repeat the total.
-    if entry.attribution.iter().all(|row| row.finding.is_none()) {
+    if entry.attribution.len() < 2 {
         return Ok(());
     }
     let (listed, folded) = fold(&entry.attribution, options.list);
     let mut values: Vec<i64> = listed.iter().map(|row| row.contribution_ns).collect();
     values.extend(folded.map(|(_, ns)| ns));
     let (numbers, total_number) = adding_up(&values, total);
-    let share = |ns: i64| if total == 0 { "-".into() } else { percent(ns as f64 / total as f64) };
+    // Of a change that is small beside its parts a share says nothing.
+    let share = |ns: i64| {
+        let share = ns as f64 / total as f64;
+        if share.is_finite() && share.abs() < LARGEST_SHARE { percent(share) } else { "-".into() }
+    };
     let room = page.width.saturating_sub(6 + DELTA + 2 + SHARE);
     let title = format!("where the time went: {}", place(&entry.operation));
     writeln!(out, "\n{}", page.paint(STRONG, &page.shorten(&page.show(title), page.width)))?;

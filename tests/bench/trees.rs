@@ -122,7 +122,7 @@ impl Program {
             let callee = level * WIDTH + draw as usize % WIDTH;
             let path = mix(path ^ draw);
             let one_more = u64::from(self.random.next().is_multiple_of(200));
-            let times = if draw >> 32 & 3 == 0 { 2 + path % 4 + one_more } else { 1 };
+            let times = if (draw >> 32).is_multiple_of(4) { 2 + path % 4 + one_more } else { 1 };
             for time in 0..times {
                 at = self.call(callee, index, mix(path + time), at);
             }
@@ -178,6 +178,7 @@ fn span(calls: &[Call], index: usize, seed: u64) -> Span {
     }
 }
 
+#[allow(clippy::unnecessary_wraps, reason = "that is the field's type")]
 fn int(value: i64) -> Option<AnyValue> {
     Some(AnyValue { value: Some(any_value::Value::IntValue(value)) })
 }
@@ -199,7 +200,7 @@ fn described(operation: usize, index: usize, seed: u64) -> (String, i32, Vec<Key
             pair("db.system.name", text("postgresql")),
             pair("db.namespace", text("shop")),
             pair("db.operation.name", text("SELECT")),
-            pair("db.collection.name", text(&format!("{word}"))),
+            pair("db.collection.name", text(&word)),
             pair("db.query.text", text(&format!("SELECT a, b FROM {word} WHERE id = {}", draw % 100_000))),
             pair("server.address", text("db-1.internal.example")),
         ],

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use spandiff::ingest::json::{decode_document, read};
 use spandiff::ingest::{Context, Format, InputFormat, ReadError, ReadReport};
 use spandiff::model::{Kind, Limits, SpanId, SpanMarks, SpanStore, Symbols, TraceId, Value, Warning};
+use std::fmt::Write as _;
 
 /// What was read of an input.
 struct Outcome {
@@ -69,36 +70,36 @@ fn show(store: &SpanStore, span: &spandiff::model::Span) -> String {
         span.end_ns
     );
     if span.kind != Kind::Internal {
-        out += &format!(" {}", span.kind.name());
+        _ = write!(out, " {}", span.kind.name());
     }
     if span.status != spandiff::model::Status::Unset {
-        out += &format!(" {:?}", span.status);
+        _ = write!(out, " {:?}", span.status);
     }
     if !store.status_message(span).is_empty() {
-        out += &format!(" msg={}", store.status_message(span));
+        _ = write!(out, " msg={}", store.status_message(span));
     }
     if !store.trace_state(span).is_empty() {
-        out += &format!(" state={}", store.trace_state(span));
+        _ = write!(out, " state={}", store.trace_state(span));
     }
     if span.marks != SpanMarks(0) {
-        out += &format!(" marks={}", span.marks.0);
+        _ = write!(out, " marks={}", span.marks.0);
     }
     for (key, value) in store.attributes(span) {
-        out += &format!(" {key}={}", typed(&value));
+        _ = write!(out, " {key}={}", typed(&value));
     }
     for event in store.events(span) {
-        out += &format!(" event({} {}", event.time_ns, event.name);
+        _ = write!(out, " event({} {}", event.time_ns, event.name);
         for (key, value) in event.attributes {
-            out += &format!(" {key}={}", typed(&value));
+            _ = write!(out, " {key}={}", typed(&value));
         }
         out += ")";
     }
     for link in store.links(span) {
         let trace = link.trace_id.map_or("?".to_owned(), |id| format!("{:x}", id.0));
         let span = link.span_id.map_or("?".to_owned(), |id| format!("{:x}", id.0));
-        out += &format!(" link({trace} {span}");
+        _ = write!(out, " link({trace} {span}");
         for (key, value) in link.attributes {
-            out += &format!(" {key}={}", typed(&value));
+            _ = write!(out, " {key}={}", typed(&value));
         }
         out += ")";
     }
@@ -698,6 +699,10 @@ fn go_stdout_spans_are_read() {
     }
     let twice = read_all(&format!("{span}\n{span}"));
     assert_eq!((twice.report.spans, twice.report.records), (2, 2));
+    let bad_scope = span.replace("\"SchemaURL\":\"\"}}", "\"SchemaURL\":nope}}").replace("shop", "other");
+    let shared = read_all(&format!("[{bad_scope},{}]", span.replace("shop", "other")));
+    assert_eq!(shared.shown(), expected.replace("shop", "other"));
+    assert_eq!(shared.store.resource_attributes(&shared.store.spans[0]).count(), 1);
     let bad = read_all(&format!("[{span},{}]", span.replace("2024-01-01T00:00:01Z", "tomorrow")));
     assert_eq!((bad.report.spans, bad.warnings().as_str()), (1, "invalid_span×1 dropped_by_sender×1"));
 }
@@ -735,7 +740,7 @@ fn python_console_spans_are_read() {
 fn real_files_hold_the_spans_of_their_readme() {
     let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
     if !folder.is_dir() {
-        println!("skipped: {} is not here", folder.display());
+        eprintln!("skipped: {} is not here", folder.display());
         return;
     }
     for (name, format, spans, traces, warnings) in [

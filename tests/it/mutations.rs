@@ -5,11 +5,11 @@
 //! siblings in another order in every case. What each edit should be called is written down where the edit is made.
 
 use crate::shared::real_traces;
-use spandiff::diff::{DiffOptions, InputSide, pair};
+use spandiff::diff::{Diff, DiffOptions, FindingKind, InputSide, pair};
 use spandiff::model::attributes::{Packer, SpanHead, field};
 use spandiff::model::{
-    Body, Kind, NO_PARENT, Operation, Operations, Pair, Resource, Scope, Span, SpanId, SpanMarks, SpanStore, Status,
-    Symbol, Trace, TraceId, Value,
+    Body, Kind, NO_PARENT, Operation, Operations, Pair, Resource, Scope, Side, Span, SpanId, SpanMarks, SpanStore,
+    Status, Symbol, Trace, TraceId, Value,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -36,6 +36,13 @@ impl Random {
     }
 }
 
+/// How the children of a span run.
+#[derive(Clone, Copy, PartialEq)]
+enum Run {
+    InTurn,
+    AtOnce,
+}
+
 /// A span that keeps its identity through edits.
 #[derive(Clone)]
 struct Node {
@@ -43,10 +50,9 @@ struct Node {
     name: String,
     kind: Kind,
     own_ns: u64,
-    failed: bool,
+    status: Status,
     statement: Option<String>,
-    /// Children run one after another, or all at once.
-    parallel: bool,
+    children_run: Run,
     children: Vec<usize>,
     parent: usize,
     alive: bool,
@@ -88,9 +94,9 @@ impl Tree {
             name,
             kind: Kind::Internal,
             own_ns: (1 + random.below(20) as u64) * MS,
-            failed: false,
+            status: Status::Unset,
             statement,
-            parallel: random.chance(30),
+            children_run: if random.chance(30) { Run::AtOnce } else { Run::InTurn },
             children: Vec::new(),
             parent,
             alive: true,
@@ -173,7 +179,10 @@ impl Tree {
         for &at in order.iter().rev() {
             let node = &tree.nodes[at];
             let children = node.children.iter().map(|child| duration[child]);
-            let inside: u64 = if node.parallel { children.max().unwrap_or(0) } else { children.sum() };
+            let inside: u64 = match node.children_run {
+                Run::InTurn => children.sum(),
+                Run::AtOnce => children.max().unwrap_or(0),
+            };
             duration.insert(at, node.own_ns + inside);
         }
         let mut builder = Builder::default();
@@ -184,7 +193,7 @@ impl Tree {
             let mut cursor = start + node.own_ns / 2;
             for &child in &node.children {
                 stack.push((child, index, cursor));
-                if !node.parallel {
+                if node.children_run == Run::InTurn {
                     cursor += duration[&child];
                 }
             }
@@ -204,9 +213,9 @@ impl Tree {
                 name: operation.name.to_string(),
                 kind: Kind::Internal,
                 own_ns: times.self_ns[index].clamp(MS, 1000 * MS),
-                failed: false,
+                status: Status::Unset,
                 statement: Some(format!("SELECT {} FROM t{}", operation.name.len(), index)),
-                parallel: false,
+                children_run: Run::InTurn,
                 children: Vec::new(),
                 parent,
                 alive: true,
@@ -263,7 +272,7 @@ impl Builder {
             operation: self.operations.intern(operation),
             parent,
             kind: node.kind,
-            status: if node.failed { Status::Error } else { Status::Unset },
+            status: node.status,
             marks: SpanMarks::default(),
         });
         index
@@ -496,10 +505,12 @@ impl Edited<'_> {
 
     /// A span fails, and none to three of its callers with it.
     fn error(&mut self, random: &mut Random) -> Option<()> {
-        let at = self.untouched(random, |tree, at| !tree.below(at).iter().any(|&other| tree.nodes[other].failed))?;
+        let at = self.untouched(random, |tree, at| {
+            !tree.below(at).iter().any(|&other| tree.nodes[other].status == Status::Error)
+        })?;
         let mut failing = at;
         for _ in 0..=random.below(4) {
-            self.after.nodes[failing].failed = true;
+            self.after.nodes[failing].status = Status::Error;
             if self.after.nodes[failing].parent == NOWHERE {
                 break;
             }
@@ -549,6 +560,35 @@ fn merged(before: &Trace, after: &Trace) -> Pair<Trace> {
     traces
 }
 
+/// What must hold for every pair, whatever was found.
+fn check_invariants(traces: &Pair<Trace>, case: u64) -> Diff {
+    let compare = |traces: &Pair<Trace>, tree: bool| {
+        let options = DiffOptions { tree, ..DiffOptions::default() };
+        pair::compare(traces, Pair::new(InputSide::default(), InputSide::default()), &options)
+    };
+    let diff = compare(traces, true);
+    let entry = &diff.entry_points[0];
+    let sum: i64 = entry.attribution.iter().map(|row| row.contribution_ns).sum();
+    assert_eq!(Some(sum), entry.delta_ns, "case {case}: the attribution adds up");
+    let on = |side: Side| diff.tree.iter().filter(|node| node.sides.get(side).is_some()).count();
+    assert_eq!(
+        Pair::new(on(Side::Before), on(Side::After)),
+        traces.as_ref().map(Trace::len),
+        "case {case}: every node once"
+    );
+
+    let swapped = compare(&Pair::new(traces.after.clone(), traces.before.clone()), false);
+    let mut kinds: Vec<FindingKind> = diff.findings.iter().map(|finding| finding.kind).collect();
+    let mut mirrored: Vec<FindingKind> = swapped.findings.iter().map(|finding| finding.kind.mirrored()).collect();
+    kinds.sort();
+    mirrored.sort();
+    assert_eq!(kinds, mirrored, "case {case}: swapping the sides mirrors the result");
+
+    let same = compare(&Pair::new(traces.after.clone(), traces.after.clone()), false);
+    assert!(same.findings.is_empty(), "case {case}: a trace against itself");
+    diff
+}
+
 #[test]
 fn known_edits_are_found_again() {
     let cases: u64 = 1000;
@@ -571,8 +611,7 @@ fn known_edits_are_found_again() {
             }
         }
         let traces = merged(&before.trace(&mut random, 20), &edited.after.trace(&mut random, 20));
-        let diff =
-            pair::compare(&traces, Pair::new(InputSide::default(), InputSide::default()), &DiffOptions::default());
+        let diff = check_invariants(&traces, case);
         let found: BTreeSet<Expected> =
             diff.findings.iter().map(|f| (f.kind.name().to_owned(), f.operation().unwrap().to_string())).collect();
         let expected: BTreeSet<&Expected> = edited.expected.iter().map(|(_, expected)| expected).collect();
@@ -581,16 +620,11 @@ fn known_edits_are_found_again() {
             let right = found.contains(expected);
             let score = by_edit.get_mut(edit).unwrap();
             if right {
-                score.right += 1
+                score.right += 1;
+                total.right += 1;
             } else {
-                score.missed += 1
-            }
-            if right {
-                total.right += 1
-            } else {
-                total.missed += 1
-            }
-            if !right {
+                score.missed += 1;
+                total.missed += 1;
                 trouble.push(format!("missed {expected:?}"));
             }
         }
@@ -613,8 +647,8 @@ fn known_edits_are_found_again() {
                     f.spans,
                     f.title,
                     f.evidence,
-                    f.path.iter().map(|o| o.to_string()).collect::<Vec<_>>(),
-                    f.from_path.as_ref().map(|p| p.iter().map(|o| o.to_string()).collect::<Vec<_>>())
+                    f.path.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                    f.from_path.as_ref().map(|p| p.iter().map(ToString::to_string).collect::<Vec<_>>())
                 );
             }
         }

@@ -17,8 +17,8 @@ fn operation(service: &str, name: &str) -> Operation {
     Operation { service: service.into(), kind: Kind::Server, name: name.into() }
 }
 
-fn quantiles(ns: i64) -> Option<Quantiles> {
-    Some(Quantiles { mean: ns, p50: ns, p95: ns, p99: None })
+fn quantiles(ns: i64) -> Quantiles {
+    Quantiles { mean: ns, p50: ns, p95: ns, p99: None }
 }
 
 fn input(name: &str, spans: u64) -> InputSide {
@@ -42,7 +42,7 @@ fn finding(kind: FindingKind, service: &str, name: &str, contribution_ns: i64, t
         spans: Pair::new(1, 12),
         subtree: None,
         calls_per_trace: Pair::new(1.0, 12.0),
-        duration_ns: Pair::new(quantiles(9_800_000), quantiles(9_900_000)),
+        duration_ns: Pair::new(Some(quantiles(9_800_000)), Some(quantiles(9_900_000))),
         self_time_ns: Pair::new(Some(9_800_000), Some(118_800_000)),
         edge_time_ns: Pair::new(None, None),
         error_rate: Pair::new(Some(0.0), Some(0.25)),
@@ -124,6 +124,7 @@ fn sample() -> Diff {
         summary: Summary {
             by_kind: vec![(FindingKind::CallsUp, 1), (FindingKind::Faster, 1)],
             unchanged_operations: 41,
+            unchanged_bound_ns: 1_000_000,
             spans: Pair::new(50, 51),
             matched: 50,
             errors: Pair::new(3, 3),
@@ -131,7 +132,7 @@ fn sample() -> Diff {
         entry_points: vec![EntryPoint {
             operation: operation("frontend", "GET /dispatch"),
             traces: Pair::new(1, 1),
-            duration_ns: Pair::new(quantiles(1_460 * MS), quantiles(1_310 * MS)),
+            duration_ns: Pair::new(Some(quantiles(1_460 * MS)), Some(quantiles(1_310 * MS))),
             delta_ns: Some(-150 * MS),
             error_rate: Pair::new(Some(0.0), Some(0.0)),
             attribution: vec![

@@ -2,6 +2,7 @@
 
 use spandiff::diff::{Diff, DiffOptions, FindingKind, InputSide, pair};
 use spandiff::model::{Pair, fixture};
+use std::fmt::Write as _;
 
 pub(crate) fn diff(before: &str, after: &str) -> Diff {
     let traces = fixture::pair(before, after);
@@ -55,7 +56,11 @@ const SUBTREE: &str = "
 ";
 
 fn deeper(text: &str) -> String {
-    text.lines().filter(|line| !line.trim().is_empty()).map(|line| format!("  {line}\n")).collect()
+    let mut deeper = String::new();
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let _ = writeln!(deeper, "  {line}");
+    }
+    deeper
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Attributes of OTLP/JSON: `[{"key":"…","value":{"stringValue":"…"}}]`.
 
 use super::ids;
+use super::numbers::{Number, parse_number};
 use super::reader::{Leaf, Reader, number_leaf};
-use super::tokens::{Number, Read, Scalar, parse_number};
+use super::tokens::{Read, Scalar};
 use std::borrow::Cow;
 
 impl<'a> Reader<'a, '_> {
@@ -10,8 +11,46 @@ impl<'a> Reader<'a, '_> {
     #[inline]
     pub(super) fn attributes(&mut self, number: u32) -> Read<()> {
         self.each_within(self.record.limits.attributes, |reader| {
-            reader.key_value(number, reader.record.limits.value_depth)
+            if reader.usual_pair(number) { Ok(()) } else { reader.key_value(number, reader.record.limits.value_depth) }
         })
+    }
+
+    /// A `KeyValue` in the very form in which exporters write nearly all: the key first, a scalar, no white space, no
+    /// escapes. False and nothing read for any other, which [`Reader::key_value`] takes. Most of the bytes of a trace
+    /// are such pairs.
+    #[inline]
+    fn usual_pair(&mut self, number: u32) -> bool {
+        let back = self.cursor.at();
+        if self.cursor.take_literal(b"{\"key\":\"")
+            && let Some(key) = self.cursor.plain_text()
+            && self.cursor.take_literal(b",\"value\":{\"")
+            && let Some(leaf) = self.usual_leaf()
+            && self.cursor.take_literal(b"}}")
+            && key.len() as u64 <= self.record.limits.text_bytes
+        {
+            self.record.leaf(number, key, &leaf.value());
+            return true;
+        }
+        self.cursor.go(back);
+        false
+    }
+
+    #[inline]
+    fn usual_leaf(&mut self) -> Option<Leaf<'a>> {
+        if self.cursor.take_literal(b"stringValue\":\"") {
+            let text = self.cursor.plain_text()?;
+            return (text.len() as u64 <= self.record.limits.text_bytes).then_some(Leaf::Text(Cow::Borrowed(text)));
+        }
+        if self.cursor.take_literal(b"intValue\":") {
+            return self.int_value().ok();
+        }
+        if self.cursor.take_literal(b"boolValue\":") {
+            return self.bool_value().ok();
+        }
+        if self.cursor.take_literal(b"doubleValue\":") {
+            return self.double_value().ok();
+        }
+        None
     }
 
     /// One `KeyValue`; `depth` levels of lists and maps are left.
@@ -20,43 +59,35 @@ impl<'a> Reader<'a, '_> {
         let mut name: Cow<'a, str> = Cow::Borrowed("");
         let mut value = Leaf::Empty;
         // A list or map is written at once; its key then follows behind it.
+        let start = self.record.packer.len();
         let mut open = None;
         let mut first = true;
         self.cursor.enter_object()?;
         while let Some(key) = self.cursor.next_field(&mut first)? {
-            match &*key {
-                "key" => name = self.text()?,
-                "value" => match self.leaf()? {
-                    Some(leaf) => {
-                        value = leaf;
-                        if let Some((outer, start)) = open.take() {
-                            // A repeated value: the last one wins.
-                            drop::<crate::model::wire::Open>(outer);
-                            self.record.packer.writer().truncate(start);
-                        }
-                    }
-                    None => {
-                        if let Some((_, start)) = open.take() {
-                            self.record.packer.writer().truncate(start);
-                        }
-                        let start = self.record.packer.len();
-                        let outer = self.record.packer.writer().begin(number);
-                        let inner = self.record.packer.writer().begin(2);
-                        self.any_value(depth)?;
-                        self.record.packer.writer().end(inner);
-                        open = Some((outer, start));
-                    }
-                },
-                _ => self.cursor.skip()?,
+            if key == "key" {
+                name = self.text()?;
+            } else if key == "value" {
+                // Of a repeated value the last one wins.
+                open = None;
+                self.record.packer.writer().truncate(start);
+                if let Some(leaf) = self.leaf()? {
+                    value = leaf;
+                } else {
+                    open = Some(self.record.packer.writer().begin(number));
+                    let inner = self.record.packer.writer().begin(2);
+                    self.any_value(depth)?;
+                    self.record.packer.writer().end(inner);
+                }
+            } else {
+                self.cursor.skip()?;
             }
         }
-        match open {
-            None => self.record.leaf(number, &name, &value.value()),
-            Some((outer, _)) => {
-                let writer = self.record.packer.writer();
-                writer.bytes_field(1, name.as_bytes());
-                writer.end(outer);
-            }
+        if let Some(outer) = open {
+            let writer = self.record.packer.writer();
+            writer.bytes_field(1, name.as_bytes());
+            writer.end(outer);
+        } else {
+            self.record.leaf(number, &name, &value.value());
         }
         Ok(())
     }

@@ -4,6 +4,9 @@
 //! and brackets, and two things that no JSON can hold: a line break inside a string, and a bracket that opens where
 //! no value may stand. Both mean that a record was cut (a writer that crashed or was killed and went on later); then
 //! the next line that begins with `{` or `[` is taken for the next record.
+//!
+//! Most files hold one document a line, or one in all. So a line is first offered as it is: whoever parses it finds
+//! out whether it is one document, without scanning it before ([`Documents::accept`]).
 
 use super::tokens::line_stop;
 use crate::ingest::ReadError;
@@ -13,9 +16,14 @@ use std::ops::Range;
 /// Bytes that are read in one step.
 const CHUNK: usize = 256 << 10;
 
+/// Bytes of a line that is offered unscanned; longer ones are scanned.
+const LONGEST_OFFER: usize = 64 << 20;
+
 /// What comes next in a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Piece {
+    /// A line, or all that is left, which may begin with a whole value: to be accepted, or [`Documents::next`] scans it.
+    Offer(Range<usize>),
     /// A whole value, at these places of the buffer.
     Document(Range<usize>),
     /// Bytes that are no value, passed over.
@@ -60,14 +68,19 @@ enum Step {
 pub(super) struct Documents<'r> {
     input: &'r mut dyn Read,
     buffer: Vec<u8>,
-    /// Offset of the buffer in the stream, and line breaks before it.
-    base: (u64, u64),
+    /// Offset of the buffer in the stream.
+    base: u64,
+    /// Up to where in the buffer line breaks were counted, and how many there are in the stream up to there.
+    counted: (usize, u64),
     start: usize,
     scan: Scan,
     ended: bool,
     failure: Option<std::io::Error>,
     /// The limit on one value.
     most: u64,
+    /// Whether lines are offered, and whether the one at `start` was.
+    offers: bool,
+    offered: bool,
     /// Bytes that may still be scanned a second time in search of the next record: bounds the work on hostile input.
     second_looks: u64,
 }
@@ -78,12 +91,15 @@ impl<'r> Documents<'r> {
         Documents {
             input,
             buffer: Vec::new(),
-            base: (0, 0),
+            base: 0,
+            counted: (0, 0),
             start: 0,
             scan: Scan::default(),
             ended: false,
             failure: None,
             most: most.min(u64::from(u32::MAX)),
+            offers: true,
+            offered: false,
             second_looks: 1 << 20,
         }
     }
@@ -93,50 +109,17 @@ impl<'r> Documents<'r> {
         self.buffer.get(range.clone()).unwrap_or_default()
     }
 
-    /// Offset in the stream and line of a place in the buffer.
-    pub(super) fn place(&self, at: usize) -> (u64, u64) {
-        let before = self.buffer.get(..at).unwrap_or_default();
-        (self.base.0 + at as u64, self.base.1 + line_breaks(before) + 1)
+    /// Offset in the stream and line of a place in the buffer. Places are asked for in their order, so that each
+    /// line break is counted once.
+    pub(super) fn place(&mut self, at: usize) -> (u64, u64) {
+        let new = self.buffer.get(self.counted.0..at).unwrap_or_default();
+        self.counted = (self.counted.0.max(at), self.counted.1 + line_breaks(new));
+        (self.base + at as u64, self.counted.1 + 1)
     }
 
     /// The error with which the stream ended, if it did.
     pub(super) fn failure(&mut self) -> Option<std::io::Error> {
         self.failure.take()
-    }
-
-    /// The next line, if it may be a document: a guess that is right for nearly all files and costs no scan, since no
-    /// line break can stand inside a string. Whoever can read all of it takes it by [`Documents::pass`]; else
-    /// [`Documents::next`] looks closer.
-    pub(super) fn line(&mut self) -> Option<Range<usize>> {
-        let mut from = 0;
-        loop {
-            match self.begin() {
-                Some(b'{' | b'[') => {}
-                Some(_) => return None,
-                None if self.ended => return None,
-                None => {
-                    self.fill();
-                    continue;
-                }
-            }
-            let rest = self.buffer.get(self.start + from..).unwrap_or_default();
-            let end = match memchr::memchr(b'\n', rest) {
-                Some(found) => Some(self.start + from + found),
-                None => self.ended.then_some(self.buffer.len()),
-            };
-            from = self.buffer.len() - self.start;
-            match end {
-                _ if from as u64 > self.most && end.is_none() => return None,
-                Some(end) if (end - self.start) as u64 > self.most => return None,
-                Some(end) => return Some(self.start..end),
-                None => self.fill(),
-            }
-        }
-    }
-
-    /// Takes everything before `end`, which [`Documents::line`] gave.
-    pub(super) const fn pass(&mut self, end: usize) {
-        self.start = end;
     }
 
     /// The next piece.
@@ -152,13 +135,20 @@ impl<'r> Documents<'r> {
                 }
             }
         }
+        if self.offers
+            && !self.offered
+            && let Some(range) = self.line()
+        {
+            self.offered = true;
+            return Ok(Piece::Offer(range));
+        }
         self.scan = Scan { at: self.start, depth: 0, in_string: false };
         loop {
             match self.step() {
                 Step::Whole(end) => {
                     let range = self.start..end;
                     self.check_size(end)?;
-                    self.start = end;
+                    self.go(end);
                     return Ok(Piece::Document(range));
                 }
                 Step::Illegal(at, why) => return Ok(self.pass_over(at, why)),
@@ -173,9 +163,41 @@ impl<'r> Documents<'r> {
         }
     }
 
+    /// Takes the first `bytes` of the line that was offered for a document.
+    pub(super) fn accept(&mut self, offer: &Range<usize>, bytes: usize) {
+        // Several documents on a line: each offer would look at all of them again.
+        self.offers = offer.start + bytes >= offer.end;
+        self.go(offer.start + bytes);
+    }
+
+    fn go(&mut self, start: usize) {
+        self.start = start;
+        self.offered = false;
+    }
+
+    /// The rest of the line at hand, or all that is left when there is no other line.
+    fn line(&mut self) -> Option<Range<usize>> {
+        let mut searched = 0;
+        loop {
+            let rest = self.buffer.get(self.start + searched..).unwrap_or_default();
+            if let Some(end) = memchr::memchr(b'\n', rest) {
+                return Some(self.start..self.start + searched + end);
+            }
+            searched += rest.len();
+            if searched > LONGEST_OFFER || searched as u64 > self.most {
+                self.offers = false;
+                return None;
+            }
+            if self.ended {
+                return Some(self.start..self.buffer.len());
+            }
+            self.fill();
+        }
+    }
+
     /// Passes over what may stand between values; the byte behind it.
     fn begin(&mut self) -> Option<u8> {
-        if self.base.0 == 0 && self.start == 0 && self.buffer.starts_with(b"\xef\xbb\xbf") {
+        if self.base == 0 && self.start == 0 && self.buffer.starts_with(b"\xef\xbb\xbf") {
             self.start = 3;
         }
         let rest = self.buffer.get(self.start..).unwrap_or_default();
@@ -185,7 +207,7 @@ impl<'r> Documents<'r> {
         rest.get(space).copied()
     }
 
-    fn check_size(&self, end: usize) -> Result<(), ReadError> {
+    fn check_size(&mut self, end: usize) -> Result<(), ReadError> {
         let bytes = (end - self.start) as u64;
         if bytes <= self.most {
             return Ok(());
@@ -198,8 +220,9 @@ impl<'r> Documents<'r> {
     /// Reads on, after it has thrown away what is done with.
     fn fill(&mut self) {
         if self.start > 0 && self.start >= self.buffer.len() / 2 {
-            let done = self.buffer.get(..self.start).unwrap_or_default();
-            self.base = (self.base.0 + self.start as u64, self.base.1 + line_breaks(done));
+            self.place(self.start);
+            self.counted.0 -= self.start;
+            self.base += self.start as u64;
             self.buffer.drain(..self.start);
             self.scan.at = self.scan.at.saturating_sub(self.start);
             self.start = 0;
@@ -273,14 +296,14 @@ impl<'r> Documents<'r> {
         loop {
             if let Some(next) = next_record(&self.buffer, from) {
                 bytes += (next - self.start) as u64;
-                self.start = next;
+                self.go(next);
                 return Piece::Broken { at, line, bytes, why };
             }
             // The last byte may be the line break that a record follows.
             let keep = usize::from(!self.ended && self.buffer.last() == Some(&b'\n'));
             let end = self.buffer.len() - keep;
             bytes += end.saturating_sub(self.start) as u64;
-            self.start = end.max(self.start);
+            self.go(end.max(self.start));
             if self.ended {
                 return Piece::Broken { at, line, bytes, why };
             }
@@ -300,7 +323,7 @@ impl<'r> Documents<'r> {
             return self.pass_over(self.start, "a bracket is never closed");
         }
         let (at, line) = self.place(self.start);
-        self.start = end;
+        self.go(end);
         Piece::Cut { at, line, bytes }
     }
 }
@@ -352,6 +375,8 @@ mod tests {
         let mut found = Vec::new();
         loop {
             match documents.next().unwrap() {
+                // Not accepted: what is scanned afterwards must not depend on the offer.
+                Piece::Offer(_) => {}
                 Piece::Document(range) => found.push(String::from_utf8_lossy(documents.bytes(&range)).into_owned()),
                 Piece::Broken { line, bytes, .. } => found.push(format!("!{bytes} line {line}")),
                 Piece::Cut { line, bytes, .. } => found.push(format!(">{bytes} line {line}")),
@@ -377,26 +402,6 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_offered_until_one_is_refused() {
-        let text = "\n{\"a\":1}\n  [2]\n{\n\"b\":3}\n{}x";
-        let mut input = Slow { bytes: text.as_bytes(), step: 3 };
-        let mut documents = Documents::new(&mut input, 1 << 20);
-        for expected in ["{\"a\":1}", "[2]"] {
-            let line = documents.line().unwrap();
-            assert_eq!(documents.bytes(&line), expected.as_bytes());
-            documents.pass(line.end);
-        }
-        let line = documents.line().unwrap();
-        assert_eq!(documents.bytes(&line), b"{");
-        let Piece::Document(range) = documents.next().unwrap() else { panic!("a document of two lines") };
-        assert_eq!(documents.bytes(&range), b"{\n\"b\":3}");
-        let line = documents.line().unwrap();
-        assert_eq!(documents.bytes(&line), b"{}x", "the last line needs no line break");
-        let mut input = text.as_bytes();
-        assert_eq!(Documents::new(&mut input, 3).line(), None, "over the limit: the scan says so");
-    }
-
-    #[test]
     fn after_a_cut_record_the_next_one_is_found() {
         for (text, expected) in [
             ("{\"a\":[1,\n{\"b\":2}\n{\"c\":3}\n", vec!["!9 line 1", "{\"b\":2}", "{\"c\":3}"]),
@@ -410,6 +415,24 @@ mod tests {
         ] {
             assert_eq!(pieces(text), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn lines_are_offered_once_until_one_holds_more_than_a_document() {
+        let mut input = "{\"a\":1}\n{}\n{}{}\n{}\n".as_bytes();
+        let mut documents = Documents::new(&mut input, 1 << 20);
+        for expected in ["{\"a\":1}", "{}"] {
+            let Piece::Offer(range) = documents.next().unwrap() else { panic!("no offer") };
+            assert_eq!(documents.bytes(&range), expected.as_bytes());
+            documents.accept(&range, expected.len());
+        }
+        let Piece::Offer(range) = documents.next().unwrap() else { panic!("no offer") };
+        assert_eq!(documents.bytes(&range), b"{}{}");
+        documents.accept(&range, 2);
+        for _ in 0..2 {
+            assert!(matches!(documents.next().unwrap(), Piece::Document(range) if range.len() == 2));
+        }
+        assert_eq!(documents.next().unwrap(), Piece::End);
     }
 
     #[test]
@@ -427,6 +450,7 @@ mod tests {
         let text = "{}\n[\"".to_owned() + &"x".repeat(2 << 20);
         let mut input = text.as_bytes();
         let mut documents = Documents::new(&mut input, 1 << 20);
+        assert_eq!(documents.next().unwrap(), Piece::Offer(0..2));
         assert_eq!(documents.next().unwrap(), Piece::Document(0..2));
         let error = documents.next().unwrap_err().to_string();
         assert!(error.starts_with("the JSON document at byte 3 (line 2)"), "{error}");

@@ -86,10 +86,10 @@ impl<T> Id<T> {
 #[inline]
 pub(super) fn otlp_trace_id(text: &str) -> Id<TraceId> {
     match text.len() {
-        32 => number(hex(text).map(TraceId), TraceId(0), Id::Hex),
+        32 => number(hex(text).map(TraceId), &TraceId(0), Id::Hex),
         22 | 24 => {
             let bytes = base64(text).and_then(|bytes| <[u8; 16]>::try_from(bytes).ok());
-            number(bytes.map(|bytes| TraceId(u128::from_be_bytes(bytes))), TraceId(0), Id::Base64)
+            number(bytes.map(|bytes| TraceId(u128::from_be_bytes(bytes))), &TraceId(0), Id::Base64)
         }
         0 => Id::None,
         _ => Id::Invalid,
@@ -100,10 +100,10 @@ pub(super) fn otlp_trace_id(text: &str) -> Id<TraceId> {
 #[inline]
 pub(super) fn otlp_span_id(text: &str) -> Id<SpanId> {
     match text.len() {
-        16 => number(hex(text).map(|id| SpanId(id as u64)), SpanId::NONE, Id::Hex),
+        16 => number(hex(text).map(|id| SpanId(id as u64)), &SpanId::NONE, Id::Hex),
         11 | 12 => {
             let bytes = base64(text).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok());
-            number(bytes.map(|bytes| SpanId(u64::from_be_bytes(bytes))), SpanId::NONE, Id::Base64)
+            number(bytes.map(|bytes| SpanId(u64::from_be_bytes(bytes))), &SpanId::NONE, Id::Base64)
         }
         0 => Id::None,
         _ => Id::Invalid,
@@ -111,24 +111,24 @@ pub(super) fn otlp_span_id(text: &str) -> Id<SpanId> {
 }
 
 #[inline]
-fn number<T: PartialEq>(id: Option<T>, zero: T, found: impl Fn(T) -> Id<T>) -> Id<T> {
+fn number<T: PartialEq>(id: Option<T>, zero: &T, found: impl Fn(T) -> Id<T>) -> Id<T> {
     match id {
         None => Id::Invalid,
-        Some(id) if id == zero => Id::None,
+        Some(id) if id == *zero => Id::None,
         Some(id) => found(id),
     }
 }
 
 /// A trace id of 1 to 32 hex digits: Jaeger strips zeros, Zipkin may use 64 bits.
 pub(super) fn short_trace_id(text: &str) -> Id<TraceId> {
-    if text.is_empty() { Id::None } else { number(hex(text).map(TraceId), TraceId(0), Id::Hex) }
+    if text.is_empty() { Id::None } else { number(hex(text).map(TraceId), &TraceId(0), Id::Hex) }
 }
 
 /// A span id of 1 to 16 hex digits.
 pub(super) fn short_span_id(text: &str) -> Id<SpanId> {
     match text.len() {
         0 => Id::None,
-        1..=16 => number(hex(text).map(|id| SpanId(id as u64)), SpanId::NONE, Id::Hex),
+        1..=16 => number(hex(text).map(|id| SpanId(id as u64)), &SpanId::NONE, Id::Hex),
         _ => Id::Invalid,
     }
 }

@@ -1,7 +1,7 @@
 //! JSON in all its trace formats: OTLP/JSON (one document, JSON lines, concatenated), Tempo, Jaeger, Zipkin v2, Go
 //! `stdouttrace`, Python console.
 //!
-//! A stream is cut into documents ([`documents`]); each becomes one [`super::Batch`] with packed bodies, or a counted
+//! A stream is cut into documents (`documents`); each becomes one [`super::Batch`] with packed bodies, or a counted
 //! warning. A document counts as a whole or not at all; inside of one that can be read a bad span is left out and
 //! counted. Memory is one document and what it becomes.
 
@@ -10,6 +10,7 @@ mod documents;
 mod go_stdout;
 mod ids;
 mod jaeger;
+mod numbers;
 mod otlp;
 mod python_console;
 mod reader;
@@ -18,8 +19,8 @@ mod record;
 mod tokens;
 mod zipkin;
 
-use super::{Context, Format, InputFormat, ReadError};
-use crate::model::Warning;
+use super::{Batch, Context, Format, InputFormat, ReadError};
+use crate::model::{Warning, Warnings};
 use documents::{Documents, Piece};
 use otlp::Signals;
 use reader::Reader;
@@ -54,24 +55,23 @@ pub fn read(input: &mut dyn Read, said: Option<InputFormat>, context: &mut Conte
     let mut first_error = None;
     let mut in_vain = 0;
     loop {
-        if let Some(range) = documents.line()
-            && decode(documents.bytes(&range), said, context).is_ok()
-        {
-            documents.pass(range.end);
-            in_vain = 0;
-            continue;
-        }
         let error = match documents.next()? {
             Piece::End => break,
+            Piece::Offer(range) => {
+                if let Some(length) = decode_line(documents.bytes(&range), said, context) {
+                    documents.accept(&range, length);
+                    in_vain = 0;
+                }
+                continue;
+            }
             Piece::Document(range) => {
-                let bytes = documents.bytes(&range);
-                let Err(problem) = decode(bytes, said, context) else {
+                let Err(problem) = decode(documents.bytes(&range), said, context) else {
                     in_vain = 0;
                     continue;
                 };
-                let size = bytes.len() as u64;
-                let error = explain(problem, bytes, documents.place(range.start), context.limits.json_depth);
-                lose_record(context, size, documents.place(range.start), &error);
+                let place = documents.place(range.start);
+                let error = explain(problem, documents.bytes(&range), place, context.limits.json_depth);
+                lose_record(context, range.len() as u64, place, &error);
                 error
             }
             Piece::Broken { at, line, bytes, why } => {
@@ -146,25 +146,42 @@ fn explain(problem: Problem, document: &[u8], (base, line): (u64, u64), depth: u
     ReadError::NotATrace { what, at: base + at as u64, hint: HINT.to_owned() }
 }
 
+/// Decodes the document at the beginning of a line and gives its length. `None` for anything unusual, which is then
+/// looked at with more care.
+fn decode_line(line: &[u8], said: Option<InputFormat>, context: &mut Context<'_>) -> Option<usize> {
+    let text = std::str::from_utf8(line).ok()?;
+    let mut cursor = Cursor::new(text, context.limits.json_depth, false);
+    let family = accept(recognise(&mut cursor).ok()?, said).ok()?;
+    cursor.go(0);
+    let mut reader = Reader { cursor, record: Record::new(context.limits, context.symbols) };
+    let format = reader.document(family).ok()?;
+    let length = reader.cursor.at();
+    let (batch, warnings) = reader.into_batch();
+    hand_on(format, batch, &warnings, context);
+    Some(length)
+}
+
 /// Decodes one document into a batch and hands it on.
 fn decode(document: &[u8], said: Option<InputFormat>, context: &mut Context<'_>) -> Result<(), Problem> {
-    // Checking that all is well is several times faster than looking for what is not.
-    let text = std::str::from_utf8(document).map_or_else(|_| String::from_utf8_lossy(document), Cow::Borrowed);
-    let repaired = matches!(text, Cow::Owned(_));
-    let cursor = || Cursor::new(&text, context.limits.json_depth, repaired);
-    let mut first_look = cursor();
-    let verdict = recognise(&mut first_look).map_err(|Broken| broken(&first_look, document, repaired))?;
-    let family = accept(verdict, said)?;
-    let mut reader = Reader { cursor: cursor(), record: Record::new(context.limits, context.symbols) };
-    // Packed, a document takes between a third and a half of its length.
-    reader.record.packer.writer().reserve(text.len() / 3);
-    let decoded = reader.document(family);
-    let format = match decoded {
-        Ok(format) => format,
-        Err(Broken) => return Err(broken(&reader.cursor, document, repaired)),
+    let text = match std::str::from_utf8(document) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(document),
     };
-    reader.count_bad_texts();
-    let (batch, warnings) = reader.record.into_batch();
+    let repaired = matches!(text, Cow::Owned(_));
+    let mut cursor = Cursor::new(&text, context.limits.json_depth, repaired);
+    let verdict = recognise(&mut cursor).map_err(|Broken| broken(&cursor, document, repaired))?;
+    let family = accept(verdict, said)?;
+    let cursor = Cursor::new(&text, context.limits.json_depth, repaired);
+    let mut reader = Reader { cursor, record: Record::new(context.limits, context.symbols) };
+    let decoded = reader.document(family).and_then(|format| reader.cursor.end().map(|()| format));
+    let format = decoded.map_err(|Broken| broken(&reader.cursor, document, repaired))?;
+    let (batch, warnings) = reader.into_batch();
+    hand_on(format, batch, &warnings, context);
+    Ok(())
+}
+
+/// Counts a decoded document and gives its spans to the sink.
+fn hand_on(format: Option<Format>, batch: Batch, warnings: &Warnings, context: &mut Context<'_>) {
     let report = &mut context.report;
     match format {
         Some(format) => report.saw(format),
@@ -172,11 +189,10 @@ fn decode(document: &[u8], said: Option<InputFormat>, context: &mut Context<'_>)
     }
     report.records += 1;
     report.spans += batch.spans.len() as u64;
-    report.warnings.merge(&warnings);
+    report.warnings.merge(warnings);
     if !batch.spans.is_empty() {
         context.sink.batch(batch, context.symbols);
     }
-    Ok(())
 }
 
 /// Where the cursor failed, counted in the bytes before bad ones were replaced.
@@ -301,7 +317,6 @@ impl Reader<'_, '_> {
                 Format::Zipkin
             }
         };
-        self.cursor.end()?;
         if signals.traces && signals.other {
             self.record.warnings.add(Warning::NonTraceSignal, 1);
         }

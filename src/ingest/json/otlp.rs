@@ -170,7 +170,7 @@ impl<'a> Reader<'a, '_> {
             _ => reader.cursor.skip(),
         })?;
         if self.record.spans.len() > from {
-            let scope = self.record.scope(scope);
+            let scope = self.record.scope(&scope);
             self.record.assign_scope(from, scope);
         }
         Ok(())

@@ -1,8 +1,10 @@
 //! What the readers of all JSON formats share: a cursor over the document and the record it becomes.
 
+use super::numbers::{Number, parse_number};
 use super::record::{Draft, Record};
-use super::tokens::{Cursor, Number, Read, Scalar, parse_number};
-use crate::model::{SpanMarks, Status, Value, Warning};
+use super::tokens::{Cursor, Read, Scalar};
+use crate::ingest::Batch;
+use crate::model::{SpanMarks, Status, Value, Warning, Warnings};
 use std::borrow::Cow;
 
 /// Reads one document into one record.
@@ -67,7 +69,8 @@ impl<'a> Reader<'a, '_> {
     }
 
     /// Calls `field` with each key of an object whose value is not `null`.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "the closure's match on known keys belongs into the loop")]
     pub(super) fn fields(&mut self, mut field: impl FnMut(&mut Self, &str) -> Read<()>) -> Read<()> {
         let mut first = true;
         self.cursor.enter_object()?;
@@ -96,7 +99,8 @@ impl<'a> Reader<'a, '_> {
         let end = self.cursor.at();
         if self.record.finish(draft, at) && done(self, rest).is_err() {
             self.record.spans.pop();
-            self.refuse_span(at, start);
+            // Its bytes stay: a resource that others share may lie behind them.
+            self.refuse_span(at, self.record.packer.len());
         }
         self.cursor.go(end);
         Ok(())
@@ -200,9 +204,10 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// Counts texts in which something was replaced.
-    pub(super) fn count_bad_texts(&mut self) {
-        self.record.warnings.add(Warning::InvalidUtf8, std::mem::take(&mut self.cursor.bad_texts));
+    /// The batch and what was noticed.
+    pub(super) fn into_batch(mut self) -> (Batch, Warnings) {
+        self.record.warnings.add(Warning::InvalidUtf8, self.cursor.bad_texts);
+        self.record.into_batch()
     }
 }
 

@@ -159,12 +159,24 @@ impl<'c> Record<'c> {
         };
         let length = 1 + varint_len(key.len()) + key.len() + 1 + varint_len(value_len) + value_len;
         let writer = self.packer.writer();
-        writer.raw_varint(u64::from(number) << 3 | 2);
-        writer.raw_varint(length as u64);
-        writer.bytes_field(1, key.as_bytes());
-        writer.raw_varint(2 << 3 | 2);
-        writer.raw_varint(value_len as u64);
-        self.packer.value(value);
+        if length >= 0x80 || number >= 16 {
+            writer.raw_varint(u64::from(number) << 3 | 2);
+            writer.raw_varint(length as u64);
+            writer.bytes_field(1, key.as_bytes());
+            writer.raw_varint(2 << 3 | 2);
+            writer.raw_varint(value_len as u64);
+            return self.packer.value(value);
+        }
+        // All lengths fit in one byte: headers are appended in one piece each.
+        writer.raw(&[(number << 3 | 2) as u8, length as u8, 1 << 3 | 2, key.len() as u8]);
+        writer.raw(key.as_bytes());
+        if let Value::Str(text) = value {
+            writer.raw(&[2 << 3 | 2, value_len as u8, 1 << 3 | 2, text.len() as u8]);
+            writer.raw(text.as_bytes());
+        } else {
+            writer.raw(&[2 << 3 | 2, value_len as u8]);
+            self.packer.value(value);
+        }
     }
 
     /// Ends an event whose attributes were written.
@@ -323,7 +335,7 @@ impl<'c> Record<'c> {
     }
 
     /// The index of a scope; a known one is kept once.
-    pub(super) fn scope(&mut self, draft: ScopeDraft) -> u32 {
+    pub(super) fn scope(&mut self, draft: &ScopeDraft) -> u32 {
         let writer = self.packer.writer();
         let key = (Box::from(writer.bytes().get(draft.body.clone()).unwrap_or_default()), draft.schema_url);
         if let Some(&known) = self.known_scopes.get(&key) {
@@ -355,7 +367,7 @@ impl<'c> Record<'c> {
         }
         let body = start..writer.len();
         let (name, version) = (self.intern(name), self.intern(version));
-        self.scope(ScopeDraft { name, version, schema_url: Symbol::EMPTY, body })
+        self.scope(&ScopeDraft { name, version, schema_url: Symbol::EMPTY, body })
     }
 }
 

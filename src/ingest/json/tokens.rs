@@ -6,6 +6,7 @@
 //! A failure is the empty [`Broken`], so that results stay in a register; where and why is kept by the cursor.
 //! Whole documents are checked for UTF-8 once, before: slices of a `&str` need no further check.
 
+use super::numbers::{Number, parse_number};
 use std::borrow::Cow;
 
 /// The document does not go on as it should; [`Cursor::failure`] says where and why.
@@ -29,15 +30,6 @@ pub(super) enum Scalar<'a> {
     Number(&'a str),
     /// A string without its escapes.
     Text(Cow<'a, str>),
-}
-
-/// A number by its value.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
-    /// Whole, also when written with an exponent or a fraction of zeros; saturated far outside of 64 bits.
-    Whole(i128),
-    /// With a fraction, infinite or not a number.
-    Real(f64),
 }
 
 /// Walks one document.
@@ -92,7 +84,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// The next byte that is not white space, 0 at the end.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "one load and one comparison")]
     pub(super) fn peek(&mut self) -> u8 {
         let byte = self.byte();
         if byte > b' ' {
@@ -101,6 +94,7 @@ impl<'a> Cursor<'a> {
         self.peek_behind_space()
     }
 
+    #[inline(never)]
     fn peek_behind_space(&mut self) -> u8 {
         let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
         let space = rest.iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
@@ -119,7 +113,12 @@ impl<'a> Cursor<'a> {
     /// Takes `null` if it comes next.
     #[inline]
     pub(super) fn take_null(&mut self) -> bool {
-        let found = self.peek() == b'n' && self.text.as_bytes().get(self.at..self.at + 4) == Some(b"null");
+        self.peek() == b'n' && self.take_word_null()
+    }
+
+    #[inline(never)]
+    fn take_word_null(&mut self) -> bool {
+        let found = self.text.as_bytes().get(self.at..self.at + 4) == Some(b"null");
         if found {
             self.at += 4;
         }
@@ -136,18 +135,20 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn next_member(&mut self, first: &mut bool) -> Read<Option<Cow<'a, str>>> {
         match self.peek() {
+            b',' if !*first => {
+                self.at += 1;
+                if self.peek() != b'"' {
+                    return self.fail("expected a key");
+                }
+            }
+            b'"' if *first => {}
             b'}' => {
                 self.at += 1;
                 return Ok(None);
             }
-            b',' if !*first => self.at += 1,
-            b'"' if *first => {}
             _ => return self.fail("expected ',' or '}' in an object"),
         }
         *first = false;
-        if self.peek() != b'"' {
-            return self.fail("expected a key");
-        }
         let key = self.quoted()?;
         if !self.take(b':') {
             return self.fail("expected ':' behind a key");
@@ -156,7 +157,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Like [`Cursor::next_member`], without members that are `null`: those mean "default", as if they were missing.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "see quoted")]
     pub(super) fn next_field(&mut self, first: &mut bool) -> Read<Option<Cow<'a, str>>> {
         loop {
             let key = self.next_member(first)?;
@@ -199,7 +201,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// A string at whose opening quote the cursor stands.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "its result, four words, would go through memory for each key and text")]
     fn quoted(&mut self) -> Read<Cow<'a, str>> {
         let start = self.at + 1;
         let end = text_stop(self.text.as_bytes(), start);
@@ -214,7 +217,27 @@ impl<'a> Cursor<'a> {
         Ok(Cow::Borrowed(text))
     }
 
+    /// Takes `literal` if it comes next, white space and all.
+    #[inline]
+    pub(super) fn take_literal(&mut self, literal: &[u8]) -> bool {
+        let found = self.text.as_bytes().get(self.at..).is_some_and(|rest| rest.starts_with(literal));
+        self.at += if found { literal.len() } else { 0 };
+        found
+    }
+
+    /// The rest of a string without escapes, whose opening quote was taken. `None` if it is any other.
+    #[inline]
+    pub(super) fn plain_text(&mut self) -> Option<&'a str> {
+        let (start, end) = (self.at, text_stop(self.text.as_bytes(), self.at));
+        if self.repaired || self.text.as_bytes().get(end) != Some(&b'"') {
+            return None;
+        }
+        self.at = end + 1;
+        self.text.get(start..end)
+    }
+
     /// A string with escapes, or one that never ends: `start` is behind its quote, `stop` at its first backslash.
+    #[inline(never)]
     fn escaped(&mut self, start: usize, mut stop: usize) -> Read<String> {
         let mut out = String::with_capacity(stop - start + 32);
         let (mut from, mut bad) = (start, false);
@@ -456,43 +479,6 @@ const fn zero_bytes(word: u64) -> u64 {
     word.wrapping_sub(LOW_BITS) & !word
 }
 
-/// The value of a number or of protojson's names for what is no number; `None` for anything else.
-pub(super) fn parse_number(text: &str) -> Option<Number> {
-    match text {
-        "NaN" => return Some(Number::Real(f64::NAN)),
-        "Infinity" | "+Infinity" => return Some(Number::Real(f64::INFINITY)),
-        "-Infinity" => return Some(Number::Real(f64::NEG_INFINITY)),
-        _ => {}
-    }
-    if !text.bytes().any(|byte| byte.is_ascii_digit())
-        || text.bytes().any(|byte| byte.is_ascii_alphabetic() && !matches!(byte, b'e' | b'E'))
-    {
-        return None;
-    }
-    if let Ok(whole) = text.parse::<i128>() {
-        return Some(Number::Whole(whole));
-    }
-    let real = text.parse::<f64>().ok()?;
-    Some(whole_of(text).map_or(Number::Real(real), Number::Whole))
-}
-
-/// The exact value of a decimal with a fraction or an exponent if it is whole and below 10^37.
-fn whole_of(text: &str) -> Option<i128> {
-    let (mantissa, exponent) = match text.find(['e', 'E']) {
-        Some(at) => (text.get(..at)?, text.get(at + 1..)?.parse::<i32>().ok()?),
-        None => (text, 0),
-    };
-    let (before, after) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let after = after.trim_end_matches('0');
-    let zeros = exponent.checked_sub(i32::try_from(after.len()).ok()?)?;
-    let digits = format!("{before}{after}").parse::<i128>().ok()?;
-    if zeros >= 0 {
-        return digits.checked_mul(10i128.checked_pow(zeros as u32)?);
-    }
-    let divisor = 10i128.checked_pow(zeros.unsigned_abs())?;
-    (digits % divisor == 0).then_some(digits / divisor)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -544,40 +530,6 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_their_value() {
-        for (text, expected) in [
-            ("0", Some(Number::Whole(0))),
-            ("-9223372036854775808", Some(Number::Whole(i128::from(i64::MIN)))),
-            ("9007199254740993", Some(Number::Whole(9_007_199_254_740_993))),
-            ("1e3", Some(Number::Whole(1000))),
-            ("12.0", Some(Number::Whole(12))),
-            ("1.5e18", Some(Number::Whole(1_500_000_000_000_000_000))),
-            ("1544712660000000001.000", Some(Number::Whole(1_544_712_660_000_000_001))),
-            ("1500e-2", Some(Number::Whole(15))),
-            ("1.5", Some(Number::Real(1.5))),
-            ("-0.25e1", Some(Number::Real(-2.5))),
-            ("Infinity", Some(Number::Real(f64::INFINITY))),
-            ("-Infinity", Some(Number::Real(f64::NEG_INFINITY))),
-            ("1e400", Some(Number::Real(f64::INFINITY))),
-            ("1e-999999999999", None),
-            ("nan", None),
-            ("inf", None),
-            ("0x10", None),
-            ("", None),
-            ("-", None),
-            ("1.2.3", None),
-        ] {
-            let number = parse_number(text);
-            if text == "1e-999999999999" {
-                assert!(matches!(number, Some(Number::Real(_))), "{text}");
-                continue;
-            }
-            assert_eq!(number, expected, "{text}");
-        }
-        assert!(matches!(parse_number("NaN"), Some(Number::Real(real)) if real.is_nan()));
-    }
-
-    #[test]
     fn integers_are_read_bare_or_quoted() {
         for (text, expected) in [
             ("5,", 5),
@@ -621,7 +573,7 @@ mod tests {
             reader.skip().unwrap();
         }
         assert_eq!(keys, ["a", "c"]);
-        for text in [r#"{"a":1 "b":2}"#, r#"{"a" 1}"#, r#"{,}"#, r#"{"a":1,}"#, r#"{a:1}"#] {
+        for text in [r#"{"a":1 "b":2}"#, r#"{"a" 1}"#, r"{,}", r#"{"a":1,}"#, r"{a:1}"] {
             let mut reader = cursor(text);
             let mut first = true;
             let broken = reader.enter_object().and_then(|()| {

@@ -2,11 +2,11 @@
 //!
 //! Why not prost: a span of two wire bytes becomes a structure of 264 bytes there, one string that is not UTF-8 costs
 //! the whole request, and building every attribute takes most of the time. Here a span becomes one [`Span`] record;
-//! its attributes, events and links stay where they are in the record's bytes, after [`check`] has looked at every
-//! byte of them. What can be mended is mended into a copy behind the bytes ([`rewrite`]); what cannot be read costs
+//! its attributes, events and links stay where they are in the record's bytes, after `check` has looked at every
+//! byte of them. What can be mended is mended into a copy behind the bytes (`rewrite`); what cannot be read costs
 //! that span alone, counted.
 //!
-//! Decisions where OTLP leaves room: a parent id of wrong length is read as a number (see [`check`]); a span without a
+//! Decisions where OTLP leaves room: a parent id of wrong length is read as a number (see `check`); a span without a
 //! start time starts at its end, one that ends before it starts ends at its start; times above `i64::MAX` are clamped
 //! to it. The old `instrumentationLibrarySpans` (field 1000) are scope spans.
 
