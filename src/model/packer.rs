@@ -166,7 +166,7 @@ impl Packer {
 
 #[cfg(test)]
 mod tests {
-    use super::super::attributes::{Attributes, events, links, status_message, trace_state};
+    use super::super::attributes::{Attributes, Part, Parts, events, links, status_message, trace_state};
     use super::*;
 
     #[test]
@@ -199,5 +199,31 @@ mod tests {
         let link = links(&body).next().map(|link| (link.trace_id, link.span_id));
         assert_eq!(link, Some((Some(TraceId(1)), Some(SpanId(9)))));
         assert_eq!((status_message(&body), trace_state(&body)), ("boom", "ot=th:8"));
+
+        let parts = Parts::of_span(&body).map(|part| match part {
+            Part::Attribute(key, value) => format!("{key}={value}"),
+            Part::Event(event) => format!("event {} {}", event.name, event.attributes.count()),
+            Part::Link(link) => format!("link {:?}", link.span_id),
+            Part::StatusMessage(text) => format!("message {text}"),
+            Part::TraceState(text) => format!("state {text}"),
+        });
+        let expected = ["state ot=th:8", "message boom", "a=-1", "b=0.5", "event exception 1", "link Some(SpanId(9))"];
+        assert_eq!(parts.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn parts_of_any_length_are_read() {
+        let long = "x".repeat(300);
+        let mut packer = Packer::new();
+        packer.attribute(field::SPAN_ATTRIBUTES, "long", &Value::Str(&long));
+        packer.attribute(field::SPAN_ATTRIBUTES, "short", &Value::Str("é"));
+        packer.attribute(field::SPAN_ATTRIBUTES, &long, &Value::Int(300));
+        let body = packer.into_bytes();
+        let all: Vec<_> = Attributes::of_message(&body, field::SPAN_ATTRIBUTES).collect();
+        assert_eq!(all, [("long", Value::Str(&long)), ("short", Value::Str("é")), (long.as_str(), Value::Int(300))]);
+        let parts: Vec<_> = Parts::of_span(&body)
+            .filter_map(|part| if let Part::Attribute(key, value) = part { Some((key, value)) } else { None })
+            .collect();
+        assert_eq!(parts, all);
     }
 }

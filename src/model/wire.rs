@@ -192,11 +192,6 @@ impl Writer {
         Writer { bytes: Vec::new() }
     }
 
-    /// Makes room for `bytes` more.
-    pub fn reserve(&mut self, bytes: usize) {
-        self.bytes.reserve(bytes);
-    }
-
     /// What was written.
     pub fn into_bytes(self) -> Vec<u8> {
         self.bytes

@@ -3,6 +3,7 @@
 //! Both sides then add up every field, key and value of what they read, so that laziness wins nothing; the sums must
 //! be equal.
 
+use crate::ratio;
 use criterion::Criterion;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::TracesData;
@@ -10,8 +11,6 @@ use spandiff::ingest::json::read;
 use spandiff::ingest::{Context, ReadReport};
 use spandiff::model::{Attributes, Limits, SpanStore, Symbols, Value};
 use std::fmt::Write as _;
-use std::hint::black_box;
-use std::time::{Duration, Instant};
 
 const SPANS: usize = 8_000;
 const ROUNDS: usize = 21;
@@ -146,37 +145,14 @@ fn theirs(document: &str) -> u64 {
     sum
 }
 
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
-}
-
 /// The bench: throughputs by criterion, and `json_decode_ratio` from interleaved rounds.
 pub fn bench(criterion: &mut Criterion) {
     let document = document();
-    assert_eq!(ours(&document), theirs(&document), "both read the same");
     if std::env::args().any(|argument| argument == "--profile-time") {
         criterion.bench_function("json/spandiff", |bencher| bencher.iter(|| ours(&document)));
         return;
     }
-    let (mut our_times, mut their_times) = (Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let begin = Instant::now();
-        black_box(theirs(black_box(&document)));
-        let between = Instant::now();
-        black_box(ours(black_box(&document)));
-        their_times.push(between - begin);
-        our_times.push(between.elapsed());
-    }
-    let (ours_median, theirs_median) = (median(our_times), median(their_times));
-    let rate = |time: Duration| document.len() as f64 / time.as_secs_f64() / 1e6;
-    println!(
-        "json_decode_ratio {:.1}x ({:.0} MB/s against serde_json's {:.0} MB/s, {} bytes a span)",
-        theirs_median.as_secs_f64() / ours_median.as_secs_f64(),
-        rate(ours_median),
-        rate(theirs_median),
-        document.len() / SPANS
-    );
+    ratio::print("json_decode_ratio", ROUNDS, document.len(), || theirs(&document), || ours(&document));
     let mut group = criterion.benchmark_group("json");
     group.throughput(criterion::Throughput::Bytes(document.len() as u64)).sample_size(10);
     group.bench_function("spandiff", |bencher| bencher.iter(|| ours(&document)));
