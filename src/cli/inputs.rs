@@ -84,15 +84,24 @@ fn find(place: &str, limits: &Limits) -> Result<Vec<Source>, Problem> {
     match std::fs::metadata(path) {
         Ok(metadata) if metadata.is_dir() => directory(path, limits),
         Ok(_) => Ok(vec![Source::File(path.to_owned())]),
-        Err(_) if place.contains(['*', '?', '[']) => matching(place, limits),
-        Err(error) => {
-            let problem = Problem::new(format!("cannot read {place}")).cause(error.to_string());
-            Err(match place.rsplit_once('#') {
-                Some((_, id)) => problem
-                    .hint(format!("`{id}` is no trace id (1 to 32 hex digits), so # was taken as part of the name")),
-                None => problem,
-            })
+        Err(error) if place.contains(['*', '?', '[']) => match glob::glob(place) {
+            Ok(paths) => matching(place, paths, limits),
+            Err(pattern) => Err(missing(place, &error).cause(format!("it is no pattern either: {pattern}"))),
+        },
+        Err(error) => Err(missing(place, &error)),
+    }
+}
+
+fn missing(place: &str, error: &std::io::Error) -> Problem {
+    let problem = Problem::new(format!("cannot read {place}")).cause(error.to_string());
+    match place.rsplit_once('#') {
+        Some((_, id)) => {
+            problem.hint(format!("`{id}` is no trace id (1 to 32 hex digits), so # was taken as part of the name"))
         }
+        None if error.kind() == std::io::ErrorKind::NotFound => {
+            problem.hint("check the name; inputs are files, directories, patterns such as 'traces/*.json', or -")
+        }
+        None => problem,
     }
 }
 
@@ -119,7 +128,8 @@ fn directory(root: &Path, limits: &Limits) -> Result<Vec<Source>, Problem> {
     }
     if files.is_empty() {
         return Err(Problem::new(format!("no trace file in directory {}", root.display()))
-            .cause(format!("looked for names that end in .{}", EXTENSIONS.join(", ."))));
+            .cause(format!("looked for names that end in .{}", EXTENSIONS.join(", .")))
+            .hint("give a file of another name by itself, or a pattern: its name then does not matter"));
     }
     Ok(files)
 }
@@ -130,9 +140,7 @@ fn is_known(path: &Path) -> bool {
         .is_some_and(|end| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known)))
 }
 
-fn matching(pattern: &str, limits: &Limits) -> Result<Vec<Source>, Problem> {
-    let paths = glob::glob(pattern)
-        .map_err(|error| Problem::new(format!("{pattern} is neither a file nor a pattern")).cause(error.to_string()))?;
+fn matching(pattern: &str, paths: glob::Paths, limits: &Limits) -> Result<Vec<Source>, Problem> {
     let mut files = Vec::new();
     for path in paths {
         let path = path.map_err(|error| Problem::new(format!("cannot search {pattern}")).cause(error.to_string()))?;
@@ -142,7 +150,8 @@ fn matching(pattern: &str, limits: &Limits) -> Result<Vec<Source>, Problem> {
         bounded(files.len() as u64, pattern, limits)?;
     }
     if files.is_empty() {
-        return Err(Problem::new(format!("no file matches {pattern}")));
+        return Err(Problem::new(format!("no file matches {pattern}"))
+            .hint("patterns are matched from the working directory; ** stands for any folders"));
     }
     Ok(files)
 }

@@ -130,6 +130,8 @@ fn problem(name: &str, error: ReadError) -> Problem {
         ReadError::Limit { name, .. } => {
             problem.cause(error.to_string()).hint(format!("if the data is what you expect, raise it: --limit {name}=N"))
         }
-        ReadError::Compression { .. } => problem.cause(error.to_string()),
+        ReadError::Compression { .. } => {
+            problem.cause(error.to_string()).hint("the file seems to be cut off or damaged; copy or download it again")
+        }
     }
 }

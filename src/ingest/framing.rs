@@ -19,6 +19,9 @@ const BLOCK_BYTES: usize = 4 << 20;
 /// Offsets are 32 bits, and mended messages follow the bytes.
 const MOST_RECORD_BYTES: u64 = (u32::MAX - (64 << 20)) as u64;
 
+/// How far is read to tell a length that lies from a record that is too large.
+const MOST_TO_DOUBT: usize = 4 * BLOCK_BYTES;
+
 /// How records are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -125,7 +128,8 @@ pub(super) fn read(
     said: Option<InputFormat>,
     context: &mut Context<'_>,
 ) -> Result<(), ReadError> {
-    let mut reader = Reader { input, layout, said, block: Vec::new(), ended: false, at: 0, frames: None };
+    let mut reader =
+        Reader { input, layout, said, block: Vec::new(), ended: false, at: 0, frames: None, refused: None };
     while reader.step(context)? {}
     if layout == Layout::Bare && (context.report.spans > 0 || context.report.bytes_lost == 0) {
         context.report.records += 1;
@@ -134,7 +138,10 @@ pub(super) fn read(
         context.report.compression = super::read::PER_FRAME;
         context.report.bytes = frames.bytes;
     }
-    Ok(())
+    match reader.refused {
+        Some(error) if context.report.records == 0 && context.report.spans == 0 => Err(error),
+        _ => Ok(()),
+    }
 }
 
 struct Reader<'r> {
@@ -148,6 +155,8 @@ struct Reader<'r> {
     at: u64,
     /// Present once a frame was compressed.
     frames: Option<FrameDecoder>,
+    /// Why the first JSON frame that could not be used could not.
+    refused: Option<ReadError>,
 }
 
 impl Reader<'_> {
@@ -159,7 +168,9 @@ impl Reader<'_> {
             && split.used == 0
         {
             if total > context.limits.record_bytes.min(MOST_RECORD_BYTES) {
-                return self.give_up(context, Some(total)).map(|()| false);
+                // A length that goes beyond the end is damage, and raising a limit is no way out.
+                let end = self.fill(MOST_TO_DOUBT).map(|()| self.ended.then_some(self.block.len() as u64))?;
+                return self.give_up(context, Some((total, end))).map(|()| false);
             }
             if !self.ended {
                 self.fill((total as usize).max(self.block.len() + 1))?;
@@ -190,12 +201,18 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Counts everything from here on as lost, because where the next record begins is not known.
-    fn give_up(&mut self, context: &mut Context<'_>, record_bytes: Option<u64>) -> Result<(), ReadError> {
+    /// Counts everything from here on as lost, because where the next record begins is not known. `claim` is the
+    /// size of a record that is over the limit, and how much there is of it if the stream ends before.
+    fn give_up(&mut self, context: &mut Context<'_>, claim: Option<(u64, Option<u64>)>) -> Result<(), ReadError> {
         let at = self.at;
         if context.report.records == 0 && context.report.spans == 0 {
-            return Err(match record_bytes {
-                Some(bytes) => record_limit(bytes, &context.limits),
+            return Err(match claim {
+                Some((total, Some(there))) => ReadError::NotATrace {
+                    what: format!("the first record claims {total} bytes, and only {there} are there"),
+                    at,
+                    hint: "the file is damaged or cut off, or it is no trace at all".to_owned(),
+                },
+                Some((total, None)) => record_limit(total, &context.limits),
                 None => not_protobuf(at),
             });
         }
@@ -218,8 +235,8 @@ impl Reader<'_> {
             batch(block, context, |decoder| records.iter().for_each(|range| decoder.record(range.clone(), false)));
             return Ok(());
         }
-        context.report.records += records.len() as u64;
         if !records.iter().any(|range| packed(block.get(range.clone()))) {
+            context.report.records += records.len() as u64;
             if !records.is_empty() {
                 context.report.saw(Format::OtlpProtoFramed);
                 batch(block, context, |decoder| records.iter().for_each(|range| decoder.message(range.clone(), false)));
@@ -253,24 +270,31 @@ impl Reader<'_> {
         } else {
             joined.bytes.extend_from_slice(frame);
         }
-        if !whole && !cut {
-            context.report.records -= 1;
-            context.report.bytes_lost += frame.len() as u64;
-            context.report.warnings.add_with(Warning::InvalidRecord, || "a zstd frame is broken".to_owned());
+        if !whole {
+            // Its stored bytes count as lost, once: what would have come out of the rest is not known.
+            lose_frame(frame.len() as u64, cut, context);
         }
-        let content = joined.bytes.get(start..).unwrap_or_default();
-        if is_json(content) {
+        if is_json(joined.bytes.get(start..).unwrap_or_default()) {
             let document = joined.bytes.split_off(start);
-            if whole {
-                json::decode_document(&document, self.said, context)?;
-            } else if cut {
-                context.report.bytes_lost += frame.len() as u64;
-                context.report.warnings.add(Warning::TruncatedTail, frame.len() as u64);
-            }
-            return Ok(());
+            // A cut document is not used in part.
+            return if whole { self.document(&document, context) } else { Ok(()) };
         }
+        context.report.records += u64::from(whole);
         joined.records.push((start..joined.bytes.len(), whole));
         Ok(())
+    }
+
+    /// Reads a frame of JSON. One that is broken costs itself, unless there was nothing else.
+    fn document(&mut self, document: &[u8], context: &mut Context<'_>) -> Result<(), ReadError> {
+        match json::decode_document(document, self.said, context) {
+            Err(error @ (ReadError::NotATrace { .. } | ReadError::Unsupported { .. })) => {
+                context.report.bytes_lost += document.len() as u64;
+                context.report.warnings.add_with(Warning::InvalidRecord, || format!("a JSON frame: {error}"));
+                self.refused.get_or_insert(error);
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     /// The record at the end of the stream whose rest is missing.
@@ -281,7 +305,7 @@ impl Reader<'_> {
             Piece::Partial { header, .. } if *header > 0 => *header,
             _ => len,
         };
-        let spans = context.report.spans;
+        let (spans, lost) = (context.report.spans, context.report.bytes_lost);
         if self.layout == Layout::Bare {
             context.report.saw(Format::OtlpProto);
             batch(block, context, |decoder| decoder.record(header..len, true));
@@ -292,8 +316,9 @@ impl Reader<'_> {
         } else {
             batch(block, context, |decoder| decoder.message(header..len, true));
         }
-        if context.report.spans == spans {
-            // Nothing of it was of use: its header is lost as well.
+        if context.report.spans == spans || context.report.bytes_lost == lost {
+            // Nothing of it was of use, or the cut went between two spans: the header, which promised more, is lost
+            // as well, so that no cut goes without a warning.
             context.report.bytes_lost += header as u64;
             context.report.warnings.add(Warning::TruncatedTail, header as u64);
         } else if self.layout == Layout::Framed {
@@ -307,6 +332,16 @@ impl Reader<'_> {
             });
         }
         Ok(())
+    }
+}
+
+/// Counts the stored bytes of a frame that cannot be used as a whole.
+fn lose_frame(bytes: u64, cut: bool, context: &mut Context<'_>) {
+    context.report.bytes_lost += bytes;
+    if cut {
+        context.report.warnings.add(Warning::TruncatedTail, bytes);
+    } else {
+        context.report.warnings.add_with(Warning::InvalidRecord, || format!("a zstd frame of {bytes} bytes is broken"));
     }
 }
 
@@ -326,7 +361,9 @@ impl Joined {
         }
         context.report.saw(Format::OtlpProtoFramed);
         batch(joined.bytes, context, |decoder| {
-            joined.records.into_iter().for_each(|(range, whole)| decoder.message(range, !whole));
+            for (range, whole) in joined.records {
+                if whole { decoder.message(range, false) } else { decoder.remains(range) }
+            }
         });
     }
 }

@@ -8,9 +8,16 @@ use std::path::Path;
 #[test]
 fn the_corpus_is_read_without_a_surprise() {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
-    for (target, check) in
-        [("otlp_proto", checks::otlp_proto as fn(&[u8])), ("read", checks::read), ("json", checks::json)]
-    {
+    let targets = [
+        ("otlp_proto", checks::otlp_proto as fn(&[u8])),
+        ("read", checks::read),
+        ("json", checks::json),
+        ("diff", checks::diff),
+        ("trees", checks::trees),
+    ];
+    let listed = std::fs::read_to_string(corpus.join("../Cargo.toml")).unwrap().matches("[[bin]]").count();
+    assert_eq!(listed, targets.len(), "a target of Cargo.toml is not replayed");
+    for (target, check) in targets {
         let mut files = 0;
         for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
             check(&std::fs::read(entry.unwrap().path()).unwrap());

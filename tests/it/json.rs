@@ -993,6 +993,41 @@ proptest! {
         prop_assert_eq!(outcome.report.warnings.count(Warning::InvalidSpan), 1);
     }
 
+    /// Whatever stands in one span or in its place, as long as the document is JSON, is used or counted as one span,
+    /// and costs no other.
+    #[test]
+    fn anything_in_the_place_of_a_span_is_used_or_counted(
+        data in any_traces(),
+        which in any::<prop::sample::Index>(),
+        field in proptest::option::of(any::<prop::sample::Index>()),
+        junk in prop::sample::select(vec![
+            "null", "true", "-1", "1e999", "99999999999999999999999999", "\"\"", "\"x\"", "\"\\ud800\"", "[]", "[null]", "[[5]]",
+            "[{}]", "{}", "{\"a\":null}", "[{\"key\":5}]", "[{\"value\":{\"arrayValue\":5}}]", "\"0000000000000000\"",
+        ]),
+    ) {
+        let mut document = serde_json::to_value(&data).unwrap();
+        let count = spans_mut(&mut document).len();
+        prop_assume!(count > 0);
+        {
+            let mut spans = spans_mut(&mut document);
+            let at = which.index(count);
+            let span = &mut *spans[at];
+            match (field, span.as_object_mut()) {
+                (Some(field), Some(fields)) => {
+                    let key = fields.keys().nth(field.index(fields.len())).unwrap().clone();
+                    fields.insert(key, serde_json::Value::from("@@"));
+                }
+                _ => *span = serde_json::Value::from("@@"),
+            }
+        }
+        let text = document.to_string().replacen("\"@@\"", junk, 1);
+        let outcome = survives(text.as_bytes());
+        let lost = outcome.report.warnings.spans_lost();
+        prop_assert_eq!((outcome.report.records, outcome.report.bytes_lost), (1, 0), "{:?}", outcome.report);
+        prop_assert_eq!(outcome.report.spans + lost, count as u64, "{}", text);
+        prop_assert!(lost <= 1, "{}", text);
+    }
+
     #[test]
     fn no_damage_makes_a_reader_fail_badly(
         which in 0..6usize,
@@ -1014,6 +1049,17 @@ proptest! {
         survives(&bytes);
         survives(&bytes[bytes.len() / 3..]);
     }
+}
+
+/// All spans of an OTLP document.
+fn spans_mut(document: &mut serde_json::Value) -> Vec<&mut serde_json::Value> {
+    fn list<'v>(value: &'v mut serde_json::Value, key: &str) -> impl Iterator<Item = &'v mut serde_json::Value> {
+        value.get_mut(key).and_then(serde_json::Value::as_array_mut).into_iter().flatten()
+    }
+    list(document, "resourceSpans")
+        .flat_map(|resource| list(resource, "scopeSpans"))
+        .flat_map(|scope| list(scope, "spans"))
+        .collect()
 }
 
 /// A small document of each format.

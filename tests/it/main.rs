@@ -10,6 +10,7 @@
     reason = "tests stop at the first surprise, say what they skip, and read and write files"
 )]
 
+mod bad_input;
 mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]

@@ -37,7 +37,9 @@ pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
     if let Some(prefix) = inputs.wanted
         && view.traces.is_empty()
     {
-        return Err(Problem::new(format!("no trace begins with #{prefix}")).into());
+        return Err(Problem::new(format!("no trace begins with #{prefix}"))
+            .hint("without # behind the inputs, spandiff inspect lists all traces")
+            .into());
     }
     let file = common.output.as_deref();
     let options = Options {
@@ -231,12 +233,22 @@ fn text(view: &View<'_>, page: &Page, out: &mut dyn Write) -> io::Result<()> {
         )
     });
     section("traces, longest first", traces, page, out)?;
-    let warned = view.merged.iter().map(|(warning, counted)| {
-        let first = if counted.example.is_empty() { String::new() } else { format!("; first: {}", counted.example) };
-        (format!("{}: {}{first}", warning.code(), warning.explanation()), count(counted.count))
-    });
-    let warned: Vec<_> = warned.collect();
-    list("warnings", warned.len(), warned, page, out)
+    warned(view.merged, page, out)
+}
+
+/// Each warning with its count, and below it where it was seen first, in full: that is what people search for.
+fn warned(merged: &Warnings, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+    if merged.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "\n{}", page.paint(STRONG, "warnings"))?;
+    for (warning, counted) in merged.iter() {
+        writeln!(out, "  {} {}: {}", warning.code(), count(counted.count), warning.explanation())?;
+        if !counted.example.is_empty() {
+            writeln!(out, "    {}", page.paint(DIM, &page.show(format!("first: {}", counted.example))))?;
+        }
+    }
+    Ok(())
 }
 
 fn source_line(source: &SourceView<'_>) -> (String, String) {

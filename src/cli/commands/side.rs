@@ -8,7 +8,7 @@ use crate::cli::progress::Progress;
 use crate::cli::reading::{self, total_bytes};
 use crate::diff::InputSide;
 use crate::ingest::InputFormat;
-use crate::model::{Pair, Side, TraceId};
+use crate::model::{Pair, Side, TraceId, Warnings};
 use crate::report::units::{count, counted, duration};
 
 /// Traces that an error lists.
@@ -52,17 +52,16 @@ fn read(
     let mut selection = Selection::new(mine.wanted, &settings.limits);
     let found = reading::read(mine, settings, said, &mut selection, progress)?;
     let (warnings, sha256) = (found.warnings(), found.sha256());
-    let selected = selection.finish(found.symbols).map_err(|error| vec![not_one(inputs, side, error)])?;
+    let selected = selection.finish(found.symbols).map_err(|error| vec![not_one(inputs, side, error, &warnings)])?;
     let sources = mine.sources.iter().map(Source::name).collect();
     Ok(SideInput { selected, side: InputSide { sources, sha256, warnings, ..InputSide::default() } })
 }
 
 /// Why there is not one trace on a side, and how to choose one.
-fn not_one(inputs: &Pair<Inputs>, side: Side, error: SelectError) -> Problem {
+fn not_one(inputs: &Pair<Inputs>, side: Side, error: SelectError, warnings: &Warnings) -> Problem {
     let name = side.name();
     match error {
-        SelectError::Empty => Problem::new(format!("the {name} side holds no trace: nothing to compare"))
-            .cause(format!("no span in {}", inputs.get(side).words.join(", "))),
+        SelectError::Empty => empty(inputs.get(side), name, warnings),
         SelectError::Several(choices) => {
             let problem =
                 Problem::new(format!("the {name} side holds {} traces, not one", count(choices.ids.len() as u64)));
@@ -81,6 +80,19 @@ fn not_one(inputs: &Pair<Inputs>, side: Side, error: SelectError) -> Problem {
             .cause(error.to_string())
             .hint("if the data is what you expect, raise it: --limit trace_spans=N"),
     }
+}
+
+/// Why a side has no trace: what reading it found is the cause that people look for.
+fn empty(inputs: &Inputs, name: &str, warnings: &Warnings) -> Problem {
+    let words = inputs.words.join(", ");
+    let mut problem = Problem::new(format!("the {name} side holds no trace: nothing to compare"))
+        .cause(format!("no span that can be used in {words}"));
+    for (warning, counted) in warnings.iter() {
+        let first = if counted.example.is_empty() { String::new() } else { format!("; first: {}", counted.example) };
+        let number = count(counted.count);
+        problem = problem.cause(format!("{} {number}: {}{first}", warning.code(), warning.explanation()));
+    }
+    problem.hint("check that the traces pipeline wrote it; spandiff inspect shows what a file holds")
 }
 
 fn list(mut problem: Problem, inputs: &Pair<Inputs>, side: Side, choices: &Choices) -> Problem {

@@ -19,6 +19,8 @@ struct Origin<'a> {
     service: Cow<'a, str>,
     scope: Cow<'a, str>,
     version: Cow<'a, str>,
+    /// Attributes of the span so far: tags and endpoints together keep the limit, however often their keys come.
+    attributes: u64,
 }
 
 impl<'a> Reader<'a, '_> {
@@ -65,11 +67,11 @@ impl<'a> Reader<'a, '_> {
                 "timestamp" => draft.start_ns = reader.cursor.integer()?.saturating_mul(NS_PER_US),
                 "duration" => duration = reader.cursor.integer()?.saturating_mul(NS_PER_US),
                 "localEndpoint" => {
-                    origin.service = reader.endpoint("network.local.address", "network.local.port")?;
+                    origin.service = reader.endpoint("network.local.address", "network.local.port", &mut origin)?;
                 }
                 "remoteEndpoint" => {
-                    let service = reader.endpoint("network.peer.address", "network.peer.port")?;
-                    reader.text_attribute("service.peer.name", service);
+                    let service = reader.endpoint("network.peer.address", "network.peer.port", &mut origin)?;
+                    reader.text_attribute("service.peer.name", service, &mut origin);
                 }
                 "annotations" => reader.annotations()?,
                 "tags" => reader.zipkin_tags(&mut draft, &mut origin)?,
@@ -85,14 +87,24 @@ impl<'a> Reader<'a, '_> {
         Ok((draft, origin))
     }
 
-    fn text_attribute(&mut self, key: &str, text: Cow<'a, str>) {
-        if !text.is_empty() {
+    /// Counts one more attribute; false, which is counted too, when it is one too many.
+    fn has_room(&mut self, origin: &mut Origin<'a>) -> bool {
+        origin.attributes += 1;
+        let has_room = origin.attributes <= self.record.limits.attributes;
+        if !has_room {
+            self.record.over_limit();
+        }
+        has_room
+    }
+
+    fn text_attribute(&mut self, key: &str, text: Cow<'a, str>, origin: &mut Origin<'a>) {
+        if !text.is_empty() && self.has_room(origin) {
             self.record.leaf(field::SPAN_ATTRIBUTES, key, &Leaf::Text(text).value());
         }
     }
 
     /// Writes address and port of an endpoint as span attributes and gives its service name.
-    fn endpoint(&mut self, address_key: &str, port_key: &str) -> Read<Cow<'a, str>> {
+    fn endpoint(&mut self, address_key: &str, port_key: &str, origin: &mut Origin<'a>) -> Read<Cow<'a, str>> {
         let (mut service, mut address, mut port) = (Cow::Borrowed(""), Cow::Borrowed(""), 0);
         self.fields(|reader, key| {
             match key {
@@ -104,8 +116,8 @@ impl<'a> Reader<'a, '_> {
             }
             Ok(())
         })?;
-        self.text_attribute(address_key, address);
-        if port > 0 {
+        self.text_attribute(address_key, address, origin);
+        if port > 0 && self.has_room(origin) {
             self.record.leaf(field::SPAN_ATTRIBUTES, port_key, &Leaf::Int(i64::from(port)).value());
         }
         Ok(service)
@@ -130,7 +142,7 @@ impl<'a> Reader<'a, '_> {
 
     /// Tags. A tag `error` means that the span failed, whatever it says; its text is the status message.
     fn zipkin_tags(&mut self, draft: &mut Draft<'a>, origin: &mut Origin<'a>) -> Read<()> {
-        let (mut first, mut count) = (true, 0);
+        let mut first = true;
         self.cursor.enter_object()?;
         while let Some(key) = self.cursor.next_member(&mut first)? {
             match &*key {
@@ -161,10 +173,9 @@ impl<'a> Reader<'a, '_> {
                     origin.version = self.lenient_text()?;
                     continue;
                 }
-                _ => count += 1,
+                _ => {}
             }
-            if count > self.record.limits.attributes {
-                self.record.over_limit();
+            if !self.has_room(origin) {
                 self.cursor.skip()?;
                 continue;
             }

@@ -118,6 +118,17 @@ impl<'b, 'c> Decoder<'b, 'c> {
     /// Decodes the message at `range`. `cut` says that it is the beginning of a longer one whose rest is missing:
     /// then the spans that are there as a whole are used, and bytes behind them are counted as a cut tail.
     pub fn message(&mut self, range: Range<usize>, cut: bool) {
+        self.walk(range, cut);
+        self.settle(cut);
+    }
+
+    /// Decodes what came of the message at `range` before it broke off, for a caller who counts what was lost.
+    pub fn remains(&mut self, range: Range<usize>) {
+        self.walk(range, true);
+        self.lost = 0;
+    }
+
+    fn walk(&mut self, range: Range<usize>, cut: bool) {
         let Some(message) = self.bytes.get(range.clone()) else { return };
         self.reserve(message);
         let mut walk = Walk::new(message, range.start, cut);
@@ -133,7 +144,7 @@ impl<'b, 'c> Decoder<'b, 'c> {
                 _ => {}
             }
         }
-        self.lose(walk.lost as u64, cut);
+        self.lost += walk.lost as u64;
     }
 
     /// Decodes the `ResourceSpans` at `range`, as [`Decoder::message`] does with a whole message.
@@ -154,11 +165,6 @@ impl<'b, 'c> Decoder<'b, 'c> {
             }
         }
         self.parts.spans.reserve(count);
-    }
-
-    fn lose(&mut self, bytes: u64, cut: bool) {
-        self.lost += bytes;
-        self.settle(cut);
     }
 
     /// Reports the bytes that were lost since the last time.
