@@ -11,7 +11,7 @@ use crate::align::MatchReason;
 use crate::model::canonical::{self, CanonicalValue};
 use crate::model::semconv::{self, KeyClass};
 use crate::model::{Pair, Side, Value, masking};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Attributes shown for one finding.
 const SHOWN: usize = 12;
@@ -38,8 +38,9 @@ type ChangeKey = (String, Option<String>, Option<String>);
 /// Finds changed values. The same change at many places is one finding.
 pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
     let mut changes: BTreeMap<ChangeKey, Vec<usize>> = BTreeMap::new();
+    let mut known = KeyClasses::default();
     for (number, class) in work.classes.iter().enumerate() {
-        for change in class_changes(work, class) {
+        for change in class_changes(work, &mut known, class) {
             changes.entry(change).or_default().push(number);
         }
     }
@@ -71,9 +72,13 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
 }
 
 /// Keys whose values have nothing in common on the two sides.
-fn class_changes(work: &Work<'_>, class: &Class) -> Vec<ChangeKey> {
+fn class_changes<'a>(work: &'a Work<'_>, classes: &mut KeyClasses<'a>, class: &Class) -> Vec<ChangeKey> {
     if matches!(class.reason, MatchReason::Renamed | MatchReason::Split) {
         // Another name or service says other things about itself; they stand with that finding.
+        return Vec::new();
+    }
+    // One pair of spans that agree in everything speaks for its class, and spares the look at all others.
+    if class.members.iter().take(MEMBERS).any(|&(a, b)| agree(work, classes, a, b)) {
         return Vec::new();
     }
     let mut keys: BTreeMap<String, Values> = BTreeMap::new();
@@ -112,6 +117,31 @@ fn class_changes(work: &Work<'_>, class: &Class) -> Vec<ChangeKey> {
             (both && !shared).then(|| (key, first(Side::Before), first(Side::After)))
         })
         .collect()
+}
+
+/// What is known about keys as they were sent: looked up once each.
+type KeyClasses<'a> = HashMap<&'a str, KeyClass, foldhash::fast::RandomState>;
+
+/// Whether two spans carry the same keys in the same order, with equal values wherever values are compared. Cheap:
+/// false says nothing.
+fn agree<'a>(work: &'a Work<'_>, classes: &mut KeyClasses<'a>, a: u32, b: u32) -> bool {
+    let (Some(before), Some(after)) = (work.span(Side::Before, a), work.span(Side::After, b)) else { return false };
+    let mut theirs = work.traces.after.store.attributes(after);
+    for (key, value) in work.traces.before.store.attributes(before) {
+        let Some((other_key, other)) = theirs.next() else { return false };
+        if key != other_key {
+            return false;
+        }
+        if value == other || *classes.entry(key).or_insert_with(|| semconv::class(key)) != KeyClass::Plain {
+            continue;
+        }
+        match (comparable(&value), comparable(&other)) {
+            (None, None) => {}
+            (Some((mine, _)), Some((theirs, _))) if mine == theirs => {}
+            _ => return false,
+        }
+    }
+    theirs.next().is_none()
 }
 
 /// Keys that only repeat the status of the span.

@@ -40,9 +40,15 @@ pub(super) struct Class {
 
 impl<'a> Work<'a> {
     pub fn new(traces: &'a Pair<Trace>, options: &'a DiffOptions) -> Work<'a> {
-        let trees = traces.as_ref().map(tree_of);
+        // The sides know nothing of each other until they are aligned: one thread each.
+        let measure = |trace| (tree_of(trace), Times::new(trace));
+        let (before, after) = std::thread::scope(|scope| {
+            let before = scope.spawn(|| measure(&traces.before));
+            let after = measure(&traces.after);
+            (before.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), after)
+        });
+        let (trees, times) = (Pair::new(before.0, after.0), Pair::new(before.1, after.1));
         let alignment = align::align(&trees.before, &trees.after, &traces.before.operations);
-        let times = traces.as_ref().map(Times::new);
         let mut paths = Paths::default();
         let path_of = trees.as_ref().map(|tree| paths.of_tree(tree));
         let mut work = Work {
