@@ -175,7 +175,9 @@ impl Matcher<'_> {
 
     /// Pairs what differs in structure, status or likeness.
     fn pair_rest(&mut self, before: &[Member], after: &[Member], reason: MatchReason, score: f64) -> usize {
-        let pairs: Vec<(usize, usize)> = if before.len().max(after.len()) <= EXACT_GROUP {
+        let pairs: Vec<(usize, usize)> = if before.len() == 1 && after.len() == 1 {
+            vec![(0, 0)]
+        } else if before.len().max(after.len()) <= EXACT_GROUP {
             let costs = self.costs(before, after);
             assignment::assign(before.len(), after.len(), &|x, y| {
                 costs.get(x * after.len() + y).copied().unwrap_or_default()

@@ -5,7 +5,7 @@ use crate::model::OperationId;
 
 /// Descendants looked at on each side. A subtree is judged by its first so many nodes in pre-order, so that a chain
 /// of a hundred thousand renamed spans stays linear.
-const SEEN: usize = 1024;
+const SEEN: usize = 256;
 
 /// Dice coefficient of two sorted lists without repeats: 2·common / (both lengths), 0 to 1; 1 when both are empty.
 pub fn dice_of_sorted<T: Ord>(a: &[T], b: &[T]) -> f64 {

@@ -5,6 +5,8 @@ use super::kind::FindingKind;
 use super::work::Work;
 use crate::model::{Side, units};
 
+/// Callers that are looked at, the nearest ones.
+const ANCESTORS: usize = 512;
 /// Lines between the first and the last; longer chains lose their middle.
 const LEVELS: usize = 6;
 
@@ -16,7 +18,10 @@ pub(super) fn chain(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> Vec
     let Some((side, node)) = example else { return Vec::new() };
     let mut lines: Vec<String> = Vec::new();
     let mut at = work.node(side, node).parent;
-    while at != 0 && at != u32::MAX {
+    for _ in 0..ANCESTORS {
+        if at == 0 || at == u32::MAX {
+            break;
+        }
         lines.extend(line(work, side, at, draft.kind, contribution_ns));
         at = work.node(side, at).parent;
     }

@@ -3,17 +3,18 @@
 use super::attribution::Attribution;
 use super::draft::Draft;
 use super::kind::FindingKind;
+use super::paths::{PathId, text_hash};
 use super::types::{Confidence, Finding, Quantiles};
 use super::work::Work;
 use super::{attributes, because};
 use crate::align::hash::mix;
-use crate::model::{Operation, Pair, Side};
+use crate::model::{Pair, Side};
 
 /// Scores below this are shown as uncertain.
 const UNCERTAIN: f64 = 0.7;
 
-/// Fills in a draft's numbers. `contribution_ns` is its share of the critical path's change.
-pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> Finding {
+/// Fills in a draft's numbers. `hashes` are the fingerprints of the call paths, `contribution_ns` is its share of the critical path's change.
+pub(super) fn finding(work: &Work<'_>, hashes: &[u64], draft: &Draft, contribution_ns: i64) -> Finding {
     let path = work.paths.operations(draft.path, work.operations());
     let from_path = draft.from_path.map(|path| work.paths.operations(path, work.operations()));
     let both = |f: &dyn Fn(Side, &[u32]) -> Option<i64>| {
@@ -38,7 +39,7 @@ pub(super) fn finding(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> F
         attributes = attributes::of_draft(work, draft);
     }
     Finding {
-        fingerprint: fingerprint(draft.kind, &path, from_path.as_deref()),
+        fingerprint: fingerprint(draft, hashes),
         kind: draft.kind,
         because: because::chain(work, draft, contribution_ns),
         path,
@@ -103,20 +104,10 @@ pub(super) fn of_durations(sorted: &[u64]) -> Option<Quantiles> {
 }
 
 /// Kind and paths as 64 bits of hex: the same finding has the same fingerprint in every run and version.
-fn fingerprint(kind: FindingKind, path: &[Operation], from: Option<&[Operation]>) -> String {
-    let mut state = 0u64;
-    let mut eat = |text: &str| {
-        for byte in text.bytes().chain([0]) {
-            state = mix(state.wrapping_mul(257) ^ u64::from(byte));
-        }
-    };
-    eat(kind.name());
-    for operation in path.iter().chain(from.unwrap_or_default()) {
-        eat(&operation.service);
-        eat(operation.kind.name());
-        eat(&operation.name);
-    }
-    format!("{state:016x}")
+fn fingerprint(draft: &Draft, hashes: &[u64]) -> String {
+    let of = |path: PathId| hashes.get(path.0 as usize).copied().unwrap_or_default();
+    let path = mix(of(draft.path) ^ text_hash(0, draft.kind.name()));
+    format!("{:016x}", mix(path ^ draft.from_path.map_or(0, of).rotate_left(1)))
 }
 
 /// What decides the order: errors and structure are certain and come before jitter-sized time, but nothing comes
@@ -145,15 +136,14 @@ fn weight(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> f64 {
 
 /// The drafts' numbers, most important first; equal ones by their texts, so that no table order shows.
 pub(super) fn ranked(work: &Work<'_>, drafts: &[Draft], attribution: &Attribution) -> Vec<usize> {
-    let mut order: Vec<(f64, String, usize)> = drafts
+    let places = work.paths.order(work.operations());
+    let mut order: Vec<(f64, u32, usize)> = drafts
         .iter()
         .enumerate()
         .map(|(number, draft)| {
             let contribution = attribution.by_draft.get(number).copied().unwrap_or(0);
-            let path = work.paths.operations(draft.path, work.operations());
-            let text: Vec<String> =
-                path.iter().map(|operation| format!("{operation} {}", operation.kind.name())).collect();
-            (weight(work, draft, contribution), text.join("\0"), number)
+            let place = places.get(draft.path.0 as usize).copied().unwrap_or_default();
+            (weight(work, draft, contribution), place, number)
         })
         .collect();
     order.sort_by(|x, y| y.0.total_cmp(&x.0).then_with(|| x.1.cmp(&y.1)).then(x.2.cmp(&y.2)));

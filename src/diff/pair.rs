@@ -32,6 +32,7 @@ pub fn compare(traces: &Pair<Trace>, inputs: Pair<InputSide>, options: &DiffOpti
 
 fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: &timing::Scatter) -> Diff {
     let attribution = attribution::attribute(work, drafts);
+    let hashes = work.paths.fingerprints(work.operations());
     let order = finish::ranked(work, &drafts.list, &attribution);
     let mut rank: Vec<Option<usize>> = vec![None; drafts.list.len()];
     let mut findings: Vec<Finding> = Vec::new();
@@ -51,7 +52,7 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         if let Some(slot) = rank.get_mut(number) {
             *slot = Some(findings.len());
         }
-        findings.push(finish::finding(work, draft, contribution));
+        findings.push(finish::finding(work, &hashes, draft, contribution));
     }
     by_kind.retain(|entry| entry.1 > 0);
     let titles: Vec<String> = findings.iter().map(label).collect();
