@@ -48,7 +48,7 @@ impl Paths {
         path
     }
 
-    /// The operations of a path, entry point first. Of a path longer than [`SHOWN`] the middle is told as one step.
+    /// The operations of a path, entry point first. Of a path longer than 512 steps the middle is told as one step.
     pub fn operations(&self, path: PathId, operations: &Operations) -> Vec<Operation> {
         let mut chain: Vec<OperationId> = Vec::new();
         let mut at = path;
