@@ -142,19 +142,20 @@ impl Trace {
     /// Spans that no root reaches (a cycle that nobody broke) become roots at their earliest span, so that every
     /// span is there exactly once whatever came in.
     pub fn new(id: TraceId, mut store: SpanStore, operations: Operations) -> Trace {
-        let order = preorder(&store.spans);
+        let mut order = preorder(&store.spans);
         let mut position = vec![NO_PARENT; store.spans.len()];
         for (new, &old) in order.iter().enumerate() {
             if let Some(slot) = position.get_mut(old as usize) {
                 *slot = new as u32;
             }
         }
-        let mut spans: Vec<Span> = order.iter().filter_map(|&old| store.spans.get(old as usize).copied()).collect();
-        for (index, span) in spans.iter_mut().enumerate() {
+        permute(&mut store.spans, &mut order);
+        drop(order);
+        for (index, span) in store.spans.iter_mut().enumerate() {
             let parent = position.get(span.parent as usize).copied().unwrap_or(NO_PARENT);
             span.parent = if (parent as usize) < index { parent } else { NO_PARENT };
         }
-        store.spans = spans;
+        drop(position);
         let subtree_end = subtree_ends(&store.spans);
         let links = resolve_links(&store);
         Trace { id, store, subtree_end, links, operations }
@@ -262,6 +263,25 @@ fn preorder(spans: &[Span]) -> Vec<u32> {
         }
     }
     order
+}
+
+/// Puts `spans[order[i]]` at `i` for every `i`, along the cycles of the permutation: a second list of all spans would
+/// be the largest thing in memory. `order` is used up.
+#[allow(clippy::indexing_slicing, reason = "order is a permutation of the indices of spans")]
+fn permute(spans: &mut [Span], order: &mut [u32]) {
+    for start in 0..order.len() {
+        let (first, mut at) = (spans[start], start);
+        loop {
+            let from = order[at] as usize;
+            order[at] = at as u32;
+            if from == start || from == at {
+                break;
+            }
+            spans[at] = spans[from];
+            at = from;
+        }
+        spans[at] = first;
+    }
 }
 
 fn subtree_ends(spans: &[Span]) -> Vec<u32> {
