@@ -60,7 +60,7 @@ pub fn total_bytes<'a>(sources: impl IntoIterator<Item = &'a Source>) -> Option<
     })
 }
 
-/// Reads all sources into a sink.
+/// Reads all sources into a sink; every one must be readable, and all that are not are named.
 pub fn read(
     inputs: &Inputs,
     settings: &Settings,
@@ -68,6 +68,18 @@ pub fn read(
     sink: &mut dyn Sink,
     progress: &Progress,
 ) -> Result<Found, Vec<Problem>> {
+    let (found, problems) = read_what_can_be(inputs, settings, said, sink, progress);
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
+}
+
+/// Reads all sources into a sink: what was found, and what is wrong with those that could not be read.
+pub fn read_what_can_be(
+    inputs: &Inputs,
+    settings: &Settings,
+    said: Option<InputFormat>,
+    sink: &mut dyn Sink,
+    progress: &Progress,
+) -> (Found, Vec<Problem>) {
     let mut found = Found::default();
     let mut problems = Vec::new();
     for source in &inputs.sources {
@@ -87,7 +99,7 @@ pub fn read(
             Err(error) => problems.push(problem(&name, error)),
         }
     }
-    if problems.is_empty() { Ok(found) } else { Err(problems) }
+    (found, problems)
 }
 
 fn read_source(

@@ -29,8 +29,11 @@ pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
     let inputs = resolve(&args.inputs, &settings.limits).map_err(Failure::Problems)?;
     let progress = Progress::new(common.quiet, total_bytes(&inputs.sources));
     let mut catalog = Catalog::new(&settings.limits);
-    let found = reading::read(&inputs, &settings, common.said(), &mut catalog, &progress).map_err(Failure::Problems)?;
+    let (found, problems) = reading::read_what_can_be(&inputs, &settings, common.said(), &mut catalog, &progress);
     drop(progress);
+    if found.sources.is_empty() {
+        return Err(Failure::Problems(problems));
+    }
     let mut merged = found.warnings();
     merged.merge(&catalog.warnings());
     let view = view(&catalog, &found, &merged, inputs.wanted);
@@ -55,7 +58,8 @@ pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
         }
         _ => text(&view, &Page::new(&options), out),
     })?;
-    Ok(ExitCode::from(exit::DONE))
+    // What could be read is shown, what could not is named all the same.
+    if problems.is_empty() { Ok(ExitCode::from(exit::DONE)) } else { Err(Failure::Problems(problems)) }
 }
 
 /// What is shown, and the JSON `spandiff.inspect/v1`.
