@@ -39,16 +39,7 @@ impl Tree {
     /// Parents that do not come first are taken as 0, and subtree ends are computed here, so every tree is valid.
     pub fn new(nodes: impl ExactSizeIterator<Item = Node>) -> Tree {
         let mut all = Vec::with_capacity(nodes.len() + 1);
-        all.push(Node {
-            operation: OperationId::NONE,
-            parent: u32::MAX,
-            subtree_end: 0,
-            failed: false,
-            orphan: false,
-            start_ns: 0,
-            duration_ns: 0,
-            likeness: 0,
-        });
+        all.push(NOWHERE);
         for node in nodes {
             let index = all.len() as u32;
             all.push(Node {

@@ -5,7 +5,7 @@
 
 use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
-use super::types::{AttributeChange, Change, MatchInfo};
+use super::types::{AttributeChange, Change};
 use super::work::{Class, Work};
 use crate::align::MatchReason;
 use crate::model::canonical::{self, CanonicalValue};
@@ -51,9 +51,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
         };
         let Some(first) = classes.first().and_then(|&number| work.classes.get(number)) else { continue };
         let nodes = Pair::new(members(Side::Before), members(Side::After));
-        let mut draft = Draft::new(FindingKind::Attributes, first.path.after, nodes);
-        draft.from_path = (first.path.before != first.path.after).then_some(first.path.before);
-        draft.matched = MatchInfo { score: first.score, reason: first.reason.name() };
+        let mut draft = Draft::of_class(FindingKind::Attributes, first, nodes);
         let change = match (&before, &after) {
             (None, _) => Change::Added,
             (_, None) => Change::Removed,

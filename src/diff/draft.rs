@@ -3,7 +3,7 @@
 use super::kind::FindingKind;
 use super::paths::PathId;
 use super::types::{AttributeChange, Confidence, EventChange, MatchInfo};
-use super::work::Work;
+use super::work::{Class, Work};
 use crate::model::{Pair, Side};
 use std::collections::BTreeSet;
 
@@ -30,6 +30,15 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// A draft at a class of matched spans: `nodes` are all of them or some.
+    pub fn of_class(kind: FindingKind, class: &Class, nodes: Pair<Vec<u32>>) -> Draft {
+        Draft {
+            from_path: (class.path.before != class.path.after).then_some(class.path.before),
+            matched: MatchInfo { score: class.score, reason: class.reason.name() },
+            ..Draft::new(kind, class.path.after, nodes)
+        }
+    }
+
     pub fn new(kind: FindingKind, path: PathId, nodes: Pair<Vec<u32>>) -> Draft {
         let example = Pair::new(nodes.before.first().copied(), nodes.after.first().copied());
         Draft {

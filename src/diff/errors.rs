@@ -2,7 +2,7 @@
 
 use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
-use super::types::{Change, EventChange, MatchInfo};
+use super::types::{Change, EventChange};
 use super::work::Work;
 use crate::model::{Pair, Side};
 use std::collections::BTreeMap;
@@ -24,9 +24,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             continue;
         };
         let nodes = Pair::new(class.members.iter().map(|p| p.0).collect(), class.members.iter().map(|p| p.1).collect());
-        let mut draft = Draft::new(kind, class.path.after, nodes);
-        draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
-        draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
+        let mut draft = Draft::of_class(kind, class, nodes);
         let worse = if kind == FindingKind::Failing { Side::After } else { Side::Before };
         let first = failed.get(worse).first().copied();
         draft.title = format!("own errors {} → {} of {}", count.before, count.after, class.members.len());

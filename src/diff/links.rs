@@ -2,7 +2,6 @@
 
 use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
-use super::types::MatchInfo;
 use super::work::Work;
 use crate::model::{OperationId, Pair, Side};
 use std::collections::BTreeMap;
@@ -35,9 +34,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             };
             let nodes =
                 Pair::new(class.members.iter().map(|p| p.0).collect(), class.members.iter().map(|p| p.1).collect());
-            let mut draft = Draft::new(kind, class.path.after, nodes);
-            draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
-            draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
+            let mut draft = Draft::of_class(kind, class, nodes);
             let name = target
                 .and_then(|id| work.operations().get(id))
                 .map_or_else(|| "a span of another trace".to_owned(), |operation| format!("`{operation}`"));

@@ -4,7 +4,6 @@ use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
 use super::structure::overlapping;
 use super::times::is_waited_for;
-use super::types::MatchInfo;
 use super::work::Work;
 use crate::model::{Pair, Side};
 
@@ -37,9 +36,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             continue;
         };
         let nodes = Pair::new(involved.iter().map(|i| i.0).collect(), involved.iter().map(|i| i.1).collect());
-        let mut draft = Draft::new(kind, class.path.after, nodes);
-        draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
-        draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
+        let mut draft = Draft::of_class(kind, class, nodes);
         draft.title = if kind == FindingKind::Serialized {
             "calls that overlapped now run one after another".to_owned()
         } else {

@@ -8,7 +8,7 @@
 use super::draft::{Draft, Drafts, NOBODY};
 use super::kind::FindingKind;
 use super::times::child_intervals;
-use super::types::{Confidence, Drift, MatchInfo};
+use super::types::{Confidence, Drift};
 use super::work::{Class, Work};
 use crate::model::units;
 use crate::model::{Pair, Side, SpanMarks};
@@ -182,9 +182,7 @@ fn add(work: &Work<'_>, drafts: &mut Drafts, class: &Class, one: &Measured) {
     }
     let kind = if one.ns.after > one.ns.before { FindingKind::Slower } else { FindingKind::Faster };
     let nodes = Pair::new(class.members.iter().map(|p| p.0).collect(), class.members.iter().map(|p| p.1).collect());
-    let mut draft = Draft::new(kind, class.path.after, nodes);
-    draft.from_path = (class.path.before != class.path.after).then_some(class.path.before);
-    draft.matched = MatchInfo { score: class.score, reason: class.reason.name() };
+    let mut draft = Draft::of_class(kind, class, nodes);
     draft.confidence = Confidence::Weak;
     let what = if one.metric == Metric::SelfTime { "self time" } else { "edge time (network and queue to it)" };
     draft.title = format!("{what} {change}");
