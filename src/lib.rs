@@ -14,9 +14,10 @@
 //! floor 7  main.rs                     run, exit
 //! floor 6  cli                         paths, environment, streams, exit codes; wires all others
 //! floor 4  report                      Diff → bytes
-//! floor 3  diff                        alignment → findings, attribution, suspects
+//! floor 3  diff                        alignment + statistics → findings, attribution, suspects, verdict
 //! floor 2  ingest | align | generate   bytes → traces | two trees → alignment | seeded traffic → bytes
-//! floor 1  model                       span, trace, operation, warning, limits
+//! floor 1  model                       span, trace, operation, profile, warning, limits
+//! floor 0  stats                       binned samples, tests, intervals
 //! ```
 //!
 //! # Invariants
@@ -48,3 +49,4 @@ pub mod generate;
 pub mod ingest;
 pub mod model;
 pub mod report;
+pub mod stats;

@@ -109,14 +109,15 @@ fn options(table: &DiffTable, args: Option<&DiffArgs>) -> DiffOptions {
         max_findings: args.and_then(|args| args.max_findings).or(table.max_findings).unwrap_or(default.max_findings),
         // Folded stacks are made of the tree; the other formats show it when asked to.
         tree: args.is_some_and(DiffArgs::needs_tree),
+        population: default.population,
     }
 }
 
 /// The same settings give the same number, whichever layer they come from and in whatever order they stand.
 fn fingerprint(options: &DiffOptions, set: &BTreeMap<String, u64>, rules: &Rules) -> String {
-    let DiffOptions { min_ratio, min_time_ns, jitter_sigmas, drift_ratio, max_findings, tree: _ } = options;
+    let DiffOptions { min_ratio, min_time_ns, jitter_sigmas, drift_ratio, max_findings, tree: _, population } = options;
     let mut text = format!(
-        "diff {min_ratio} {min_time_ns} {jitter_sigmas} {drift_ratio} {max_findings}\nrules {:?}\n",
+        "diff {min_ratio} {min_time_ns} {jitter_sigmas} {drift_ratio} {max_findings}\npopulation {population:?}\nrules {:?}\n",
         rules.operations
     );
     for (name, default, _) in Limits::TABLE {

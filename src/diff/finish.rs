@@ -69,7 +69,12 @@ pub(super) fn finding(work: &Work<'_>, hashes: &[u64], draft: &Draft, contributi
         matched: draft.matched,
         attributes,
         events: draft.events.clone(),
-        exemplars: Pair::new(example(work, Side::Before, draft), example(work, Side::After, draft)),
+        exemplars: Pair::new(example(work, Side::Before, draft), example(work, Side::After, draft))
+            .map(|example| example.into_iter().collect()),
+        effects: Vec::new(),
+        instances: Vec::new(),
+        first_seen: None,
+        accepted: None,
     }
 }
 
@@ -116,7 +121,11 @@ fn weight(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> f64 {
     let longest = work.root_ns(Side::Before).max(work.root_ns(Side::After)).unwrap_or(1).max(1);
     let share = contribution_ns.unsigned_abs() as f64 / longest as f64;
     let certain = match draft.kind {
-        FindingKind::Failing | FindingKind::Recovered => 0.5,
+        FindingKind::Failing
+        | FindingKind::Recovered
+        | FindingKind::InstanceFailing
+        | FindingKind::InstanceGone
+        | FindingKind::ContextLost => 0.5,
         FindingKind::Added
         | FindingKind::Removed
         | FindingKind::CallsUp
@@ -127,7 +136,12 @@ fn weight(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> f64 {
         | FindingKind::Parallelized => 0.25,
         FindingKind::Moved | FindingKind::Split | FindingKind::Merged => 0.2,
         FindingKind::Renamed => 0.15,
-        FindingKind::LinkAdded | FindingKind::LinkRemoved | FindingKind::Drift => 0.1,
+        FindingKind::LinkAdded
+        | FindingKind::LinkRemoved
+        | FindingKind::InstanceNew
+        | FindingKind::ContextJoined
+        | FindingKind::Mix
+        | FindingKind::Drift => 0.1,
         FindingKind::Slower | FindingKind::Faster => 0.0,
         FindingKind::Attributes => -0.1,
     };

@@ -41,15 +41,32 @@ pub enum FindingKind {
     LinkRemoved,
     /// Attribute values changed.
     Attributes,
+    /// Trace context is not passed on any more: the callee begins traces of its own.
+    ContextLost,
+    /// Trace context is passed on again: the callee continues its caller's traces.
+    ContextJoined,
+    /// Instances that were called are not called any more.
+    InstanceGone,
+    /// Instances that were not called before.
+    InstanceNew,
+    /// Instances to which every call fails now.
+    InstanceFailing,
+    /// Traffic moved between entry points.
+    Mix,
     /// Everything moved together.
     Drift,
 }
 
 impl FindingKind {
     /// All kinds, in the order in which summaries list them.
-    pub const ALL: [FindingKind; 20] = [
+    pub const ALL: [FindingKind; 26] = [
         FindingKind::Failing,
         FindingKind::Recovered,
+        FindingKind::InstanceFailing,
+        FindingKind::InstanceGone,
+        FindingKind::InstanceNew,
+        FindingKind::ContextLost,
+        FindingKind::ContextJoined,
         FindingKind::Added,
         FindingKind::Removed,
         FindingKind::CallsUp,
@@ -67,6 +84,7 @@ impl FindingKind {
         FindingKind::LinkAdded,
         FindingKind::LinkRemoved,
         FindingKind::Attributes,
+        FindingKind::Mix,
         FindingKind::Drift,
     ];
 
@@ -92,6 +110,12 @@ impl FindingKind {
             FindingKind::LinkAdded => "link_added",
             FindingKind::LinkRemoved => "link_removed",
             FindingKind::Attributes => "attributes",
+            FindingKind::ContextLost => "context_lost",
+            FindingKind::ContextJoined => "context_joined",
+            FindingKind::InstanceGone => "instance_gone",
+            FindingKind::InstanceNew => "instance_new",
+            FindingKind::InstanceFailing => "instance_failing",
+            FindingKind::Mix => "mix",
             FindingKind::Drift => "drift",
         }
     }
@@ -116,6 +140,10 @@ impl FindingKind {
             FindingKind::Parallelized => FindingKind::Serialized,
             FindingKind::LinkAdded => FindingKind::LinkRemoved,
             FindingKind::LinkRemoved => FindingKind::LinkAdded,
+            FindingKind::ContextLost => FindingKind::ContextJoined,
+            FindingKind::ContextJoined => FindingKind::ContextLost,
+            FindingKind::InstanceGone => FindingKind::InstanceNew,
+            FindingKind::InstanceNew => FindingKind::InstanceGone,
             same => same,
         }
     }

@@ -26,12 +26,11 @@ pub mod services;
 mod shape;
 mod structure;
 mod suspects;
-pub mod times;
 mod timing;
 pub mod types;
 mod work;
 
 pub use kind::FindingKind;
 pub use merged::{Mark, NodeSide, TreeNode};
-pub use options::DiffOptions;
+pub use options::{DiffOptions, PopulationOptions};
 pub use types::*;

@@ -1,7 +1,7 @@
 //! What a user can set about judging.
 
 /// Sizes below which a change is no finding. All are symmetric, so that swapping the sides mirrors the result.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DiffOptions {
     /// Smallest ratio of self or edge times that counts, as |ln(after / before)| > ln `min_ratio`.
     pub min_ratio: f64,
@@ -15,6 +15,44 @@ pub struct DiffOptions {
     pub max_findings: usize,
     /// Whether to build the merged tree, which costs as much memory as the spans.
     pub tree: bool,
+    /// How populations are judged.
+    pub population: PopulationOptions,
+}
+
+/// How populations are judged. The defaults need no file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PopulationOptions {
+    /// False discovery rate of the whole comparison; split over the families of tests.
+    pub q: f64,
+    /// Smallest change that matters, as a share: 0.05 is 5 %, either way by the same logarithm.
+    pub min_effect: f64,
+    /// Smallest change that matters, nanoseconds. Both must be passed.
+    pub min_effect_ns: u64,
+    /// Traces a side below which no latency is judged.
+    pub min_traces: u64,
+    /// Slowdown that must have been found, had it been there, before anything is called passed, as a share.
+    pub must_detect: f64,
+    /// Spread between call paths, as a share, beyond which the environment is too noisy for a verdict.
+    pub max_environment_drift: f64,
+    /// Which look of how many planned ones this is, for sequential gates.
+    pub look: Option<(u32, u32)>,
+    /// Whether latency is judged; without it structure and errors are judged from three traces on.
+    pub latency: bool,
+}
+
+impl Default for PopulationOptions {
+    fn default() -> Self {
+        PopulationOptions {
+            q: 0.05,
+            min_effect: 0.05,
+            min_effect_ns: 2_000_000,
+            min_traces: 20,
+            must_detect: 0.25,
+            max_environment_drift: 0.10,
+            look: None,
+            latency: true,
+        }
+    }
 }
 
 impl Default for DiffOptions {
@@ -26,6 +64,7 @@ impl Default for DiffOptions {
             drift_ratio: 1.02,
             max_findings: 1_000,
             tree: false,
+            population: PopulationOptions::default(),
         }
     }
 }

@@ -66,6 +66,8 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         comparable,
         coverage: coverage(work),
         drift: scatter.summary(),
+        stability: None,
+        overall: Vec::new(),
         summary: summary(work, drafts, by_kind, &findings),
         entry_points: entry_points(work, rows),
         suspects: suspects::rank(&findings, root_ns),
@@ -165,6 +167,10 @@ fn entry_points(work: &Work<'_>, rows: Vec<super::types::AttributionRow>) -> Vec
             delta_ns: durations.before.zip(durations.after).map(|(before, after)| after.mean - before.mean),
             error_rate: Pair::new(failed(Side::Before), failed(Side::After)),
             attribution,
+            tail: Vec::new(),
+            effects: Vec::new(),
+            detectable: None,
+            needed_traces: None,
         })
     };
     if work.alignment.pairs().next().is_some() {

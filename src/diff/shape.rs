@@ -3,8 +3,8 @@
 use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
 use super::structure::overlapping;
-use super::times::is_waited_for;
 use super::work::Work;
+use crate::model::times::is_waited_for;
 use crate::model::{Pair, Side};
 
 /// Judges the children that both sides of a class have in common.

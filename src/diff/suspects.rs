@@ -56,7 +56,11 @@ pub(super) fn rank(findings: &[Finding], root_ns: u64) -> Vec<Suspect> {
 /// What a kind of finding weighs by itself, as a share of the request; `None` for kinds that blame nobody.
 const fn structure_weight(kind: FindingKind) -> Option<f64> {
     match kind {
-        FindingKind::Failing | FindingKind::Recovered => Some(0.5),
+        FindingKind::Failing
+        | FindingKind::Recovered
+        | FindingKind::InstanceFailing
+        | FindingKind::InstanceGone
+        | FindingKind::ContextLost => Some(0.5),
         FindingKind::Added
         | FindingKind::Removed
         | FindingKind::CallsUp
@@ -73,6 +77,9 @@ const fn structure_weight(kind: FindingKind) -> Option<f64> {
         | FindingKind::LinkAdded
         | FindingKind::LinkRemoved
         | FindingKind::Attributes
+        | FindingKind::InstanceNew
+        | FindingKind::ContextJoined
+        | FindingKind::Mix
         | FindingKind::Drift => None,
     }
 }

@@ -7,9 +7,9 @@
 
 use super::draft::{Draft, Drafts, NOBODY};
 use super::kind::FindingKind;
-use super::times::child_intervals;
 use super::types::{Confidence, Drift};
 use super::work::{Class, Work};
+use crate::model::times::child_intervals;
 use crate::model::units;
 use crate::model::{Pair, Side, SpanMarks};
 

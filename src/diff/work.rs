@@ -5,8 +5,8 @@
 
 use super::options::DiffOptions;
 use super::paths::{PathId, Paths};
-use super::times::Times;
 use crate::align::{self, Alignment, MatchReason, Node, ROOT, Tree, UNMATCHED};
+use crate::model::times::Times;
 use crate::model::{
     Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, SpanMarks, Status, Trace, facts,
 };
@@ -132,12 +132,12 @@ impl<'a> Work<'a> {
 
     /// Self time, also of an edge.
     pub fn self_ns(&self, side: Side, node: u32) -> u64 {
-        node.checked_sub(1).map_or(0, |index| super::times::at(&self.times.get(side).self_ns, index))
+        node.checked_sub(1).map_or(0, |index| crate::model::times::at(&self.times.get(side).self_ns, index))
     }
 
     /// Nanoseconds of the critical path.
     pub fn critical_ns(&self, side: Side, node: u32) -> u64 {
-        node.checked_sub(1).map_or(0, |index| super::times::at(&self.times.get(side).critical_ns, index))
+        node.checked_sub(1).map_or(0, |index| crate::model::times::at(&self.times.get(side).critical_ns, index))
     }
 
     /// Time of the edge that leads to a node.

@@ -3,7 +3,7 @@
 use indexmap::IndexSet;
 
 /// A string of one [`Symbols`] table. Its number says nothing about order: sort by the text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Symbol(pub u32);
 
 impl Symbol {

@@ -86,6 +86,11 @@ fn rounded(value: f64) -> f64 {
     if value.is_finite() { (value * 1e6).round() / 1e6 + 0.0 } else { 0.0 }
 }
 
+/// Three significant digits: probabilities go down to 1e-300, where fixed decimals say nothing.
+fn significant(value: f64) -> f64 {
+    format!("{value:.2e}").parse().unwrap_or(0.0)
+}
+
 fn sides<'a, T, U>(pair: &'a Pair<T>, mut of: impl FnMut(&'a T) -> U) -> Sides<U> {
     Sides { before: of(pair.get(Side::Before)), after: of(pair.get(Side::After)) }
 }
@@ -109,7 +114,8 @@ fn document(diff: &Diff) -> schema::Document<'_> {
             common_ratio: rounded(diff.drift.common_ratio),
             between_paths: rounded(diff.drift.between_paths),
         },
-        stability: None,
+        stability: diff.stability.map(rounded),
+        overall: rows(&diff.overall),
         summary: schema::Summary {
             findings: diff.findings.len() as u64 + diff.omitted.findings,
             by_kind: schema::Kinds(&diff.summary.by_kind),
@@ -189,13 +195,57 @@ fn entry_point(entry: &diff::EntryPoint) -> schema::EntryPoint<'_> {
             delta: schema::Mean { mean: entry.delta_ns },
         },
         error_rate: sides(&entry.error_rate, |rate| rate.map(rounded)),
-        attribution: entry
-            .attribution
+        attribution: rows(&entry.attribution),
+        tail: rows(&entry.tail),
+        effects: entry.effects.iter().map(effect).collect(),
+        detectable: entry.detectable.map(rounded),
+        needed_traces: entry.needed_traces,
+    }
+}
+
+fn rows(rows: &[diff::AttributionRow]) -> Vec<schema::Attribution<'_>> {
+    rows.iter()
+        .map(|row| schema::Attribution {
+            finding: row.finding.map(finding_id),
+            label: &row.label,
+            contribution_ns: row.contribution_ns,
+        })
+        .collect()
+}
+
+fn effect(effect: &diff::Effect) -> schema::Effect<'static> {
+    schema::Effect {
+        metric: effect.metric.name(),
+        estimate: rounded(effect.estimate),
+        low: rounded(effect.low),
+        high: rounded(effect.high),
+        unit: effect.unit,
+        p: significant(effect.p),
+        q: significant(effect.q),
+        n_before: effect.n.before,
+        n_after: effect.n.after,
+        method: effect.method,
+        rule: effect.strength.name(),
+    }
+}
+
+fn instance(group: &diff::InstanceGroup) -> schema::Instance<'_> {
+    schema::Instance {
+        key: &group.key,
+        of: group.of,
+        observed: group.observed,
+        expected_by_chance: rounded(group.expected_by_chance),
+        named: &group.named,
+        named_total: group.named_total,
+        shared: group
+            .shared
             .iter()
-            .map(|row| schema::Attribution {
-                finding: row.finding.map(finding_id),
-                label: &row.label,
-                contribution_ns: row.contribution_ns,
+            .map(|shared| schema::Shared {
+                key: &shared.key,
+                value: &shared.value,
+                inside: shared.inside,
+                all: shared.all,
+                q: significant(shared.q),
             })
             .collect(),
     }
@@ -216,7 +266,7 @@ fn finding(index: usize, finding: &diff::Finding) -> schema::Finding<'_> {
         self_time_ns: sides(&finding.self_time_ns, |&mean| schema::Mean { mean }),
         edge_time_ns: sides(&finding.edge_time_ns, |&mean| schema::Mean { mean }),
         error_rate: sides(&finding.error_rate, |rate| rate.map(rounded)),
-        effects: Vec::new(),
+        effects: finding.effects.iter().map(effect).collect(),
         contribution_ns: finding.contribution_ns,
         share: finding.share.map(rounded),
         on_critical_path: sides(&finding.on_critical_path, |&on| on),
@@ -224,9 +274,14 @@ fn finding(index: usize, finding: &diff::Finding) -> schema::Finding<'_> {
         matched: matched(&finding.matched),
         attributes: finding.attributes.iter().map(attribute).collect(),
         events: finding.events.iter().map(event).collect(),
-        instances: Vec::new(),
-        first_seen: None,
-        accepted: None,
+        instances: finding.instances.iter().map(instance).collect(),
+        first_seen: finding
+            .first_seen
+            .map(|(unix_ns, trace)| schema::FirstSeen { unix_ns: unix_ns.to_string(), trace_id: trace.to_string() }),
+        accepted: finding
+            .accepted
+            .as_ref()
+            .map(|accepted| schema::Accepted { reason: &accepted.reason, until: accepted.until.as_deref() }),
         because: &finding.because,
         evidence: &finding.evidence,
         exemplars: sides(&finding.exemplars, |example| example.iter().map(|(trace, _)| trace.to_string()).collect()),

@@ -136,15 +136,22 @@ pub fn style_of(mark: Mark) -> Style {
 pub const fn mark_of(finding: &Finding) -> Mark {
     use crate::diff::FindingKind as Kind;
     match finding.kind {
-        Kind::Added | Kind::LayerAdded => Mark::Added,
-        Kind::Removed | Kind::LayerRemoved => Mark::Removed,
+        Kind::Added | Kind::LayerAdded | Kind::InstanceNew => Mark::Added,
+        Kind::Removed | Kind::LayerRemoved | Kind::InstanceGone => Mark::Removed,
         Kind::Slower | Kind::CallsUp => Mark::Worse,
         Kind::Faster | Kind::CallsDown => Mark::Better,
-        Kind::Failing => Mark::Failing,
+        Kind::Failing | Kind::InstanceFailing => Mark::Failing,
         Kind::Recovered => Mark::Recovered,
         Kind::Renamed | Kind::Moved | Kind::Split | Kind::Merged => Mark::Similar,
         Kind::Drift => by_sign(finding.contribution_ns),
-        Kind::Serialized | Kind::Parallelized | Kind::LinkAdded | Kind::LinkRemoved | Kind::Attributes => Mark::Changed,
+        Kind::Serialized
+        | Kind::Parallelized
+        | Kind::LinkAdded
+        | Kind::LinkRemoved
+        | Kind::ContextLost
+        | Kind::ContextJoined
+        | Kind::Mix
+        | Kind::Attributes => Mark::Changed,
     }
 }
 

@@ -5,7 +5,7 @@
 
 mod population;
 
-pub use population::{Accepted, Effect, FirstSeen, Instance};
+pub use population::{Accepted, Effect, FirstSeen, Instance, Shared};
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -45,6 +45,9 @@ pub struct Document<'a> {
     pub drift: Drift,
     /// How stable the findings are over random halves of the traces; null for a pair.
     pub stability: Option<f64>,
+    /// The change of the mean over all requests: traffic that moved between entry points, then their own changes.
+    /// Empty for a pair.
+    pub overall: Vec<Attribution<'a>>,
     /// Totals.
     pub summary: Summary<'a>,
     /// The entry points, those on both sides first.
@@ -244,6 +247,14 @@ pub struct EntryPoint<'a> {
     pub error_rate: Sides<Option<f64>>,
     /// Rows that sum to `duration_ns.delta.mean` exactly.
     pub attribution: Vec<Attribution<'a>>,
+    /// The same for the slowest 5 % of the requests. Empty for a pair.
+    pub tail: Vec<Attribution<'a>>,
+    /// The tests of the entry point itself. Empty for a pair.
+    pub effects: Vec<Effect<'a>>,
+    /// The smallest slowdown that would have been found with power 0.8, as a ratio; null for a pair or too few traces.
+    pub detectable: Option<f64>,
+    /// Traces a side that it takes to find the slowdown that must be detected; null for a pair.
+    pub needed_traces: Option<u64>,
 }
 
 /// One row of an attribution.
@@ -287,7 +298,7 @@ pub struct Finding<'a> {
     /// Share of the spans that failed.
     pub error_rate: Sides<Option<f64>>,
     /// Statistical tests; none for a pair.
-    pub effects: Vec<Effect>,
+    pub effects: Vec<Effect<'a>>,
     /// Nanoseconds of the entry point's change.
     pub contribution_ns: i64,
     /// The same as a share; null when the change is too small to divide by.
@@ -304,11 +315,11 @@ pub struct Finding<'a> {
     /// Events that came or went.
     pub events: Vec<Event<'a>>,
     /// Instances that came, went or fail; none for a pair.
-    pub instances: Vec<Instance>,
+    pub instances: Vec<Instance<'a>>,
     /// When it was first seen; null for a pair.
     pub first_seen: Option<FirstSeen>,
     /// Why it is accepted; null when it is not.
-    pub accepted: Option<Accepted>,
+    pub accepted: Option<Accepted<'a>>,
     /// From the symptom to the cause, one line a level.
     pub because: &'a [String],
     /// Further evidence, a sentence each.

@@ -202,7 +202,7 @@ impl Tree {
     }
 
     fn from_trace(trace: &Trace) -> Tree {
-        let times = spandiff::diff::times::Times::new(trace);
+        let times = spandiff::model::times::Times::new(trace);
         let mut tree = Tree { nodes: Vec::new() };
         for (index, span) in trace.spans().iter().enumerate() {
             let operation = trace.operations.get(span.operation).unwrap();

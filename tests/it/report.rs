@@ -69,7 +69,11 @@ fn finding(kind: FindingKind, service: &str, name: &str, contribution_ns: i64, t
             count: Pair::new(0, 3),
         }],
         because: vec!["frontend is 150 ms faster".into(), "SELECT stock runs 12 times instead of once".into()],
-        exemplars: Pair::new(Some((TraceId(1), SpanId(2))), None),
+        exemplars: Pair::new(vec![(TraceId(1), SpanId(2))], Vec::new()),
+        effects: Vec::new(),
+        instances: Vec::new(),
+        first_seen: None,
+        accepted: None,
     }
 }
 
@@ -121,6 +125,8 @@ fn sample() -> Diff {
         },
         coverage: Coverage { paths: 0.98, instances: None },
         drift: Drift { common_ratio: 1.0, between_paths: 0.18 },
+        stability: None,
+        overall: Vec::new(),
         summary: Summary {
             by_kind: vec![(FindingKind::CallsUp, 1), (FindingKind::Faster, 1)],
             unchanged_operations: 41,
@@ -140,6 +146,10 @@ fn sample() -> Diff {
                 AttributionRow { finding: Some(1), label: "stock".into(), contribution_ns: 118 * MS },
                 AttributionRow { finding: None, label: "unchanged, together".into(), contribution_ns: 32 * MS },
             ],
+            tail: Vec::new(),
+            effects: Vec::new(),
+            detectable: None,
+            needed_traces: None,
         }],
         findings: vec![
             finding(FindingKind::Faster, "mysql", "SELECT customer", -300 * MS, "self time 400 ms -> 100 ms"),

@@ -1,6 +1,6 @@
 //! Self time, edges and the critical path of one trace, each exact in nanoseconds.
 
-use crate::model::{Kind, NO_PARENT, Span, Trace};
+use super::{Kind, NO_PARENT, Span, Trace};
 
 /// The times of one trace, by span index.
 #[derive(Debug, Default)]
