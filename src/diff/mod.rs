@@ -12,6 +12,7 @@ mod attributes;
 mod attribution;
 mod because;
 mod draft;
+pub mod effects;
 mod errors;
 mod finish;
 pub mod kind;
@@ -30,6 +31,7 @@ mod timing;
 pub mod types;
 mod work;
 
+pub use effects::{Accepted, Effect, InstanceGroup, Metric, SharedAttribute, Strength};
 pub use kind::FindingKind;
 pub use merged::{Mark, NodeSide, TreeNode};
 pub use options::{DiffOptions, PopulationOptions};

@@ -4,11 +4,14 @@
 //! recursive writer would need a stack as deep. Each tree node stands on a line of its own without indentation, which
 //! keeps the size linear in the number of nodes.
 
+mod population;
+
 use super::Options;
 use super::escape::is_unseen;
 use super::schema::{self, Sides};
 use crate::diff::{self, Diff};
 use crate::model::{Pair, Side, Status};
+use population::{effect, instance};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -211,44 +214,6 @@ fn rows(rows: &[diff::AttributionRow]) -> Vec<schema::Attribution<'_>> {
             contribution_ns: row.contribution_ns,
         })
         .collect()
-}
-
-fn effect(effect: &diff::Effect) -> schema::Effect<'static> {
-    schema::Effect {
-        metric: effect.metric.name(),
-        estimate: rounded(effect.estimate),
-        low: rounded(effect.low),
-        high: rounded(effect.high),
-        unit: effect.unit,
-        p: significant(effect.p),
-        q: significant(effect.q),
-        n_before: effect.n.before,
-        n_after: effect.n.after,
-        method: effect.method,
-        rule: effect.strength.name(),
-    }
-}
-
-fn instance(group: &diff::InstanceGroup) -> schema::Instance<'_> {
-    schema::Instance {
-        key: &group.key,
-        of: group.of,
-        observed: group.observed,
-        expected_by_chance: rounded(group.expected_by_chance),
-        named: &group.named,
-        named_total: group.named_total,
-        shared: group
-            .shared
-            .iter()
-            .map(|shared| schema::Shared {
-                key: &shared.key,
-                value: &shared.value,
-                inside: shared.inside,
-                all: shared.all,
-                q: significant(shared.q),
-            })
-            .collect(),
-    }
 }
 
 fn finding(index: usize, finding: &diff::Finding) -> schema::Finding<'_> {
