@@ -14,6 +14,7 @@
 mod checksum;
 mod data;
 mod json;
+mod null;
 mod proto;
 mod ratio;
 mod trees;
@@ -38,6 +39,9 @@ fn main() {
     let wants = |name: &str| filter.is_empty() || filter.starts_with(name);
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
+    }
+    if wants("null") {
+        null::run();
     }
     if wants("proto") {
         proto::ratio();

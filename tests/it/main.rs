@@ -20,6 +20,9 @@ mod generate;
 mod identity;
 mod json;
 mod mutations;
+#[path = "../bench/null.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
+mod null;
 mod reading;
 mod report;
 mod rivals;
@@ -29,3 +32,4 @@ mod seen;
 mod shared;
 mod stories;
 mod tidy;
+mod vectors;
