@@ -7,6 +7,7 @@
 
 pub mod assemble;
 pub mod batch;
+pub mod census;
 pub mod context;
 mod decompress;
 pub mod drain;
@@ -15,6 +16,7 @@ mod framing;
 pub mod identity;
 pub mod json;
 pub mod otlp_proto;
+pub mod population;
 pub mod read;
 pub mod rules;
 pub mod sampling;
