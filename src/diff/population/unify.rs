@@ -37,6 +37,7 @@ pub(super) fn unify(profiles: &Pair<Profile>) -> Pair<Profile> {
     let folded = Pair::new(folded(&profiles.before, &renamed.before), folded(&profiles.after, &renamed.after));
     let before = folded.before.as_ref().unwrap_or(&profiles.before);
     let after = folded.after.as_ref().unwrap_or(&profiles.after);
+    let (before, after) = (before.canonical(), after.canonical());
     Pair::new(before.canonical_among(&after.operations), after.canonical_among(&before.operations))
 }
 
