@@ -10,7 +10,6 @@ pub mod assemble;
 pub mod batch;
 pub mod context;
 mod decompress;
-pub mod drain;
 mod framing;
 pub mod identity;
 pub mod json;

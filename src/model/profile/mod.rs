@@ -123,13 +123,20 @@ impl Profile {
     /// their operations. Equal contents become equal values.
     #[must_use]
     pub fn canonical(&self) -> Profile {
+        self.canonical_among(&Operations::default())
+    }
+
+    /// The same with further operations in the table: two profiles that are each given the other's operations get
+    /// equal tables.
+    #[must_use]
+    pub fn canonical_among(&self, others: &Operations) -> Profile {
         let mut sorted = Profile::default();
         let mut texts: Vec<&str> = (0..self.strings.len()).map(|n| self.strings.get(Symbol(n as u32))).collect();
         texts.sort_unstable();
         for text in texts {
             sorted.strings.intern(text);
         }
-        let mut operations: Vec<_> = self.operations.iter().collect();
+        let mut operations: Vec<_> = self.operations.iter().chain(others.iter()).collect();
         operations.sort_unstable();
         for operation in operations {
             sorted.operations.intern(operation.clone());
