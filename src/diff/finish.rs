@@ -11,7 +11,7 @@ use crate::align::hash::mix;
 use crate::model::{Pair, Side};
 
 /// Scores below this are shown as uncertain.
-const UNCERTAIN: f64 = 0.7;
+pub(super) const UNCERTAIN: f64 = 0.7;
 
 /// Fills in a draft's numbers. `hashes` are the fingerprints of the call paths, `contribution_ns` is its share of the critical path's change.
 pub(super) fn finding(work: &Work<'_>, hashes: &[u64], draft: &Draft, contribution_ns: i64) -> Finding {

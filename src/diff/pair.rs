@@ -23,7 +23,7 @@ pub fn compare(traces: &Pair<Trace>, inputs: Pair<InputSide>, options: &DiffOpti
     errors::find(&work, &mut drafts);
     let scatter = timing::find(&work, &mut drafts);
     shape::find(&work, &mut drafts);
-    structure::own_relocated(&work, &mut drafts);
+    structure::own_relocated(&work.trees, &mut drafts);
     timing::drift(&work, &mut drafts, &scatter);
     links::find(&work, &mut drafts);
     attributes::find(&work, &mut drafts);

@@ -20,7 +20,9 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
     calls(work, drafts, &units);
     relocated(work, drafts);
     services(work, drafts);
-    own_below(work, drafts, &units);
+    for side in SIDES {
+        units.get(side).own_below(drafts, side);
+    }
 }
 
 fn units_of(work: &Work<'_>, side: Side) -> Units {
@@ -351,7 +353,7 @@ pub(super) fn taken_over(trees: &Pair<Tree>, alignment: &Alignment, operations: 
 
 /// Charges the time of renamed, moved, split and merged spans to their findings, where no finding about time has it:
 /// for moved ones also what lies below, which left one place of the critical path and entered another.
-pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
+pub(super) fn own_relocated(trees: &Pair<Tree>, drafts: &mut Drafts) {
     let mut below: Pair<Vec<(u32, u32)>> = Pair::default();
     for number in 0..drafts.list.len() {
         let Some(draft) = drafts.list.get(number) else { continue };
@@ -370,17 +372,5 @@ pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
             }
         }
     }
-    drafts.own_subtrees(&work.trees, &below);
-}
-
-/// Charges all nodes of a unit to what its top is charged to.
-fn own_below(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
-    for side in SIDES {
-        let units = units.get(side);
-        for node in 1..work.trees.get(side).len() as u32 {
-            if units.role(node) != Role::Matched {
-                drafts.own(side, node, drafts.owner(side, units.top(node)));
-            }
-        }
-    }
+    drafts.own_subtrees(trees, &below);
 }
