@@ -7,14 +7,18 @@
 
 pub mod assemble;
 pub mod batch;
+pub mod census;
 pub mod context;
 mod decompress;
+pub mod fold;
 mod framing;
 pub mod identity;
 pub mod json;
 pub mod otlp_proto;
+pub mod population;
 pub mod read;
 pub mod rules;
+pub mod sampling;
 pub mod select;
 mod skew;
 mod sniff;
@@ -23,5 +27,6 @@ pub mod template;
 pub use assemble::assemble;
 pub use batch::{Batch, Sink};
 pub use context::{Context, Format, InputFormat, ReadError, ReadReport};
+pub use fold::Folder;
 pub use identity::{Ruled, identify, unify};
 pub use rules::{Effect, OperationRule, Rules};

@@ -15,6 +15,7 @@ mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+mod fold;
 mod fuzz_corpus;
 mod generate;
 mod identity;
