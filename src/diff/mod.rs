@@ -30,6 +30,7 @@ mod structure;
 mod suspects;
 mod timing;
 pub mod types;
+mod units;
 mod work;
 
 pub use effects::{Accepted, Effect, InstanceGroup, Metric, SharedAttribute, Strength};
