@@ -23,6 +23,7 @@ mod notes;
 pub mod options;
 pub mod pair;
 pub mod paths;
+pub mod pattern;
 pub mod services;
 mod shape;
 mod structure;
@@ -33,6 +34,6 @@ mod work;
 
 pub use effects::{Accepted, Effect, InstanceGroup, Metric, SharedAttribute, Strength};
 pub use kind::FindingKind;
-pub use merged::{Mark, NodeSide, TreeNode};
+pub use merged::{Mark, NodeSide, NodeStats, TreeNode};
 pub use options::{DiffOptions, PopulationOptions};
 pub use types::*;
