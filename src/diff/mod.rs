@@ -23,6 +23,7 @@ mod notes;
 pub mod options;
 pub mod pair;
 pub mod paths;
+pub mod population;
 pub mod services;
 mod shape;
 mod structure;

@@ -437,7 +437,7 @@ pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
             }
         }
     }
-    drafts.own_subtrees(work, &below);
+    drafts.own_subtrees(&work.trees, &below);
 }
 
 /// Charges all nodes of a unit to what its top is charged to.

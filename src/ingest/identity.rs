@@ -4,9 +4,9 @@
 //! (`template`), and at last from what many names have in common (`drain`). Versions, hosts and SDKs are no part of
 //! it. Work per span is one pass over its attributes; strings are made once per distinct name.
 
-use super::drain;
 use super::rules::{Effect, Rules};
 use super::template::{Source, template_into};
+use crate::model::drain;
 use crate::model::facts::Facts;
 use crate::model::{
     Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, SpanStore, Symbol, Symbols, Trace, Warning,

@@ -11,7 +11,6 @@ pub mod batch;
 pub mod census;
 pub mod context;
 mod decompress;
-pub mod drain;
 pub mod filter;
 pub mod fold;
 mod framing;
