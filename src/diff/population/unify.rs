@@ -60,7 +60,8 @@ fn folded(profile: Profile, renamed: &Renamed) -> Profile {
 
 /// The profile with its operations numbered as in `table`, which holds them all.
 fn numbered(profile: &Profile, table: &Operations) -> Profile {
-    let mut numbered = Profile { operations: table.clone(), ..Profile::default() };
+    let mut numbered = Profile::default();
+    numbered.operations = table.clone();
     numbered.merge(profile);
     numbered.seal();
     numbered
