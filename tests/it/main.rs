@@ -21,6 +21,7 @@ mod generate;
 mod identity;
 mod json;
 mod mutations;
+mod profiles;
 mod reading;
 mod report;
 mod rivals;

@@ -60,8 +60,7 @@ fn folded(profile: Profile, renamed: &Renamed) -> Profile {
 
 /// The profile with its operations numbered as in `table`, which holds them all.
 fn numbered(profile: &Profile, table: &Operations) -> Profile {
-    let mut numbered = Profile::default();
-    numbered.operations = table.clone();
+    let mut numbered = Profile::with_operations(table.clone());
     numbered.merge(profile);
     numbered.seal();
     numbered
