@@ -2,5 +2,13 @@
 //!
 //! `compare` runs the steps in order. Each looks at one thing and adds drafts, as for a pair.
 
+mod attributes;
+mod context;
+mod counts;
+mod first_seen;
+mod instances;
+mod links;
+mod services;
+mod shape;
 mod unify;
 mod work;
