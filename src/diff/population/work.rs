@@ -7,7 +7,7 @@ use crate::diff::options::DiffOptions;
 use crate::diff::paths::{PathId, Paths};
 use crate::diff::types::MatchInfo;
 use crate::model::profile::{ONE, PathState, Profile, Sums};
-use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, SpanId, Symbol, TraceId};
+use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, SpanId, Symbol, TraceId, units};
 
 /// Both sides, to loop over.
 pub(super) const SIDES: [Side; 2] = [Side::Before, Side::After];
@@ -99,6 +99,11 @@ impl<'a> Work<'a> {
     /// Traces in which a node occurs, each counted once whatever its weight.
     pub fn traces(&self, side: Side, node: u32) -> u64 {
         self.sums.get(side).get(node as usize).map_or(0, |sums| sums.traces)
+    }
+
+    /// Spans at a node, sampled ones by their weights.
+    pub fn spans(&self, side: Side, node: u32) -> u64 {
+        whole(self.sums(side, node).calls)
     }
 
     /// Mean of a weighted sum for each trace in which the node occurs; 0 when it occurs in none.
@@ -250,4 +255,14 @@ fn entries(tree: &Tree) -> Vec<u32> {
 /// A weighted sum as a number of traces, calls or nanoseconds.
 pub(super) fn plain(sum: u128) -> f64 {
     sum as f64 / ONE as f64
+}
+
+/// A weighted sum as a whole number of traces, calls or nanoseconds, rounded.
+pub(super) fn whole(sum: u128) -> u64 {
+    u64::try_from((sum + u128::from(ONE / 2)) / u128::from(ONE)).unwrap_or(u64::MAX)
+}
+
+/// So many of so many as a share in words.
+pub(super) fn share(some: u64, all: u64) -> String {
+    units::percent(some as f64 / all.max(1) as f64)
 }
