@@ -16,6 +16,7 @@ mod cli;
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
 mod fuzz_corpus;
+mod gate;
 mod generate;
 mod identity;
 mod json;
