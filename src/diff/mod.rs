@@ -26,12 +26,14 @@ pub mod pair;
 pub mod paths;
 pub mod pattern;
 pub mod policy;
+pub mod population;
 pub mod services;
 mod shape;
 mod structure;
 mod suspects;
 mod timing;
 pub mod types;
+mod units;
 mod work;
 
 pub use effects::{Accepted, Effect, InstanceGroup, Metric, SharedAttribute, Strength};

@@ -15,12 +15,14 @@ mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+mod fold;
 mod fuzz_corpus;
 mod gate;
 mod generate;
 mod identity;
 mod json;
 mod mutations;
+mod profiles;
 mod reading;
 mod report;
 mod rivals;
