@@ -182,6 +182,7 @@ fn numbers(work: &Work<'_>, side: Side, node: u32) -> NodeSide {
         status: span.map(|span| span.status).unwrap_or_default(),
         kind: span.map(|span| span.kind).unwrap_or_default(),
         span_id: span.map(|span| span.id).unwrap_or_default(),
+        many: None,
     }
 }
 

@@ -15,11 +15,13 @@ mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+mod fold;
 mod fuzz_corpus;
 mod generate;
 mod identity;
 mod json;
 mod mutations;
+mod profiles;
 mod reading;
 mod report;
 mod rivals;
