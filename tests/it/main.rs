@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
@@ -22,6 +23,7 @@ mod generate;
 mod identity;
 mod json;
 mod mutations;
+mod population_samples;
 mod profiles;
 mod reading;
 mod report;
