@@ -13,6 +13,7 @@ mod error;
 mod exit;
 mod inputs;
 mod output;
+mod policy;
 mod progress;
 mod reading;
 

@@ -174,29 +174,9 @@ fn plain<'a>(work: &'a Work<'_>, side: Side, node: u32) -> Vec<(&'a str, Canonic
 fn comparable(value: &Value<'_>) -> Option<(String, String)> {
     match value {
         Value::Bool(flag) => Some((flag.to_string(), flag.to_string())),
-        Value::Str(text) => {
-            let masked = mask_codes(&masking::mask(text));
-            let meaningful = masked.replace("{}", "").chars().any(char::is_alphanumeric);
-            meaningful.then(|| (masked, shorten(text)))
-        }
+        Value::Str(text) => masking::mask_value(text).map(|masked| (masked, shorten(text))),
         _ => None,
     }
-}
-
-/// Masks words that are mostly digits too (`T7125605C`): in a name they may be a version, in a value they are a key.
-fn mask_codes(text: &str) -> String {
-    let is_code = |word: &str| {
-        let digits = word.bytes().filter(u8::is_ascii_digit).count();
-        digits >= 4 && 2 * digits > word.len()
-    };
-    let words = text.split_inclusive(|c: char| !c.is_alphanumeric());
-    words
-        .map(|word| {
-            let end = word.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
-            let (head, separator) = word.split_at(end);
-            if is_code(head) { format!("{{}}{separator}") } else { word.to_owned() }
-        })
-        .collect()
 }
 
 fn shorten(text: &str) -> String {

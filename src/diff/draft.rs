@@ -1,21 +1,24 @@
 //! Findings while they are being put together, and which finding each span's time belongs to.
 
+use super::effects::{Effect, InstanceGroup};
 use super::kind::FindingKind;
 use super::paths::PathId;
 use super::types::{AttributeChange, Confidence, EventChange, MatchInfo};
-use super::work::{Class, Work};
-use crate::model::{Pair, Side};
+use super::work::Class;
+use crate::align::Tree;
+use crate::model::{Pair, Side, SpanId, TraceId};
 use std::collections::BTreeSet;
 
 /// No finding.
 pub(super) const NOBODY: u32 = u32::MAX;
 
 /// A finding before its numbers are filled in.
+#[derive(Clone)]
 pub(super) struct Draft {
     pub kind: FindingKind,
     pub path: PathId,
     pub from_path: Option<PathId>,
-    /// All spans at this place.
+    /// All nodes at this place: spans of a pair, call paths of a population. The first one is where it stands.
     pub nodes: Pair<Vec<u32>>,
     /// Spans that make up the finding with those below, for what only one side has.
     pub subtree: Option<u64>,
@@ -25,8 +28,16 @@ pub(super) struct Draft {
     pub matched: MatchInfo,
     pub attributes: Vec<AttributeChange>,
     pub events: Vec<EventChange>,
-    /// The example spans to show.
+    /// The nodes whose spans are shown as examples.
     pub example: Pair<Option<u32>>,
+    /// The example spans themselves, best first, where they are others than the nodes' own; populations only.
+    pub exemplars: Pair<Vec<(TraceId, SpanId)>>,
+    /// The tests behind it; populations only.
+    pub effects: Vec<Effect>,
+    /// The instances it speaks of; populations only.
+    pub instances: Vec<InstanceGroup>,
+    /// When it began within the after side, and in which trace; populations only.
+    pub first_seen: Option<(u64, TraceId)>,
 }
 
 impl Draft {
@@ -54,6 +65,10 @@ impl Draft {
             attributes: Vec::new(),
             events: Vec::new(),
             example,
+            exemplars: Pair::default(),
+            effects: Vec::new(),
+            instances: Vec::new(),
+            first_seen: None,
         }
     }
 }
@@ -110,12 +125,12 @@ impl Drafts {
 
     /// Charges whole subtrees, given as top and draft: of nested ones the innermost counts. One pass over the tree,
     /// whatever the depth.
-    pub fn own_subtrees(&mut self, work: &Work<'_>, tops: &Pair<Vec<(u32, u32)>>) {
+    pub fn own_subtrees(&mut self, trees: &Pair<Tree>, tops: &Pair<Vec<(u32, u32)>>) {
         for side in [Side::Before, Side::After] {
             if tops.get(side).is_empty() {
                 continue;
             }
-            let tree = work.trees.get(side);
+            let tree = trees.get(side);
             let mut inherited = vec![NOBODY; tree.len()];
             for &(top, draft) in tops.get(side) {
                 if let Some(slot) = inherited.get_mut(top as usize) {

@@ -54,7 +54,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             }
         }
     }
-    drafts.own_subtrees(work, &waited);
+    drafts.own_subtrees(&work.trees, &waited);
 }
 
 /// Children of `a` whose partners are children of `b`, and those partners; messages are left out.

@@ -1,5 +1,6 @@
 //! What every reader hands on: the spans of one record with the bytes they point into.
 
+use super::census::Census;
 use crate::model::{Resource, Scope, Span, SpanStore, Symbols};
 use std::sync::Arc;
 
@@ -21,6 +22,12 @@ pub struct Batch {
 pub trait Sink {
     /// Takes one batch. Its symbols are in `symbols`, which only grows while one input is read.
     fn batch(&mut self, batch: Batch, symbols: &Symbols);
+
+    /// A sink that only counts the spans of each trace gives itself here; readers of formats in which that can be done
+    /// without decoding then call [`Census::add`] instead of [`Sink::batch`]. A sink around another one hands it on.
+    fn census(&mut self) -> Option<&mut Census> {
+        None
+    }
 }
 
 /// Keeps everything: for tests, benches and inputs that are known to be one trace.

@@ -232,14 +232,14 @@ impl Reader<'_> {
     fn emit(&mut self, block: Vec<u8>, records: &[Range<usize>], context: &mut Context<'_>) -> Result<(), ReadError> {
         if self.layout == Layout::Bare {
             context.report.saw(Format::OtlpProto);
-            batch(block, context, |decoder| records.iter().for_each(|range| decoder.record(range.clone(), false)));
+            batch(block, records.iter().map(|range| (range.clone(), Extent::Record { cut: false })), context);
             return Ok(());
         }
         if !records.iter().any(|range| packed(block.get(range.clone()))) {
             context.report.records += records.len() as u64;
             if !records.is_empty() {
                 context.report.saw(Format::OtlpProtoFramed);
-                batch(block, context, |decoder| records.iter().for_each(|range| decoder.message(range.clone(), false)));
+                batch(block, records.iter().map(|range| (range.clone(), Extent::Message { cut: false })), context);
             }
             return Ok(());
         }
@@ -308,13 +308,13 @@ impl Reader<'_> {
         let (spans, lost) = (context.report.spans, context.report.bytes_lost);
         if self.layout == Layout::Bare {
             context.report.saw(Format::OtlpProto);
-            batch(block, context, |decoder| decoder.record(header..len, true));
+            batch(block, [(header..len, Extent::Record { cut: true })].into_iter(), context);
         } else if packed(block.get(header..)) {
             let mut joined = Joined::default();
             self.packed_frame(block.get(header..).unwrap_or_default(), true, &mut joined, context)?;
             joined.flush(context);
         } else {
-            batch(block, context, |decoder| decoder.message(header..len, true));
+            batch(block, [(header..len, Extent::Message { cut: true })].into_iter(), context);
         }
         if context.report.spans == spans || context.report.bytes_lost == lost {
             // Nothing of it was of use, or the cut went between two spans: the header, which promised more, is lost
@@ -360,21 +360,45 @@ impl Joined {
             return;
         }
         context.report.saw(Format::OtlpProtoFramed);
-        batch(joined.bytes, context, |decoder| {
-            for (range, whole) in joined.records {
-                if whole { decoder.message(range, false) } else { decoder.remains(range) }
-            }
-        });
+        let extent = |whole: bool| if whole { Extent::Message { cut: false } } else { Extent::Remains };
+        batch(joined.bytes, joined.records.into_iter().map(|(range, whole)| (range, extent(whole))), context);
     }
 }
 
-/// Makes one batch of a block and hands it on, unless it is empty.
-fn batch(mut block: Vec<u8>, context: &mut Context<'_>, decode: impl FnOnce(&mut Decoder<'_, '_>)) {
+/// What lies at a range of a block.
+#[derive(Clone, Copy, Debug)]
+enum Extent {
+    /// A `ResourceSpans`.
+    Record { cut: bool },
+    /// A whole request.
+    Message { cut: bool },
+    /// The beginning of a request, of which what was lost is counted already.
+    Remains,
+}
+
+/// Makes one batch of a block and hands it on, unless it is empty; or counts its spans, if that is all the sink wants.
+fn batch(mut block: Vec<u8>, records: impl Iterator<Item = (Range<usize>, Extent)>, context: &mut Context<'_>) {
+    if let Some(census) = context.sink.census() {
+        for (range, extent) in records {
+            let record = block.get(range).unwrap_or_default();
+            context.report.spans += match extent {
+                Extent::Record { .. } => census.skim_record(record),
+                Extent::Message { .. } | Extent::Remains => census.skim(record),
+            };
+        }
+        return;
+    }
     if block.capacity() - block.len() > block.len() / 8 {
         block.shrink_to_fit();
     }
     let mut decoder = Decoder::new(&block, &context.limits, context.symbols, &mut context.report);
-    decode(&mut decoder);
+    for (range, extent) in records {
+        match extent {
+            Extent::Record { cut } => decoder.record(range, cut),
+            Extent::Message { cut } => decoder.message(range, cut),
+            Extent::Remains => decoder.remains(range),
+        }
+    }
     let parts = decoder.finish();
     let batch = parts.into_batch(block);
     if !batch.spans.is_empty() {

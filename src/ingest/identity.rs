@@ -4,9 +4,9 @@
 //! (`template`), and at last from what many names have in common (`drain`). Versions, hosts and SDKs are no part of
 //! it. Work per span is one pass over its attributes; strings are made once per distinct name.
 
-use super::drain;
 use super::rules::{Effect, Rules};
 use super::template::{Source, template_into};
+use crate::model::drain;
 use crate::model::facts::Facts;
 use crate::model::{
     Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, SpanStore, Symbol, Symbols, Trace, Warning,
@@ -32,23 +32,19 @@ pub struct Ruled {
 
 /// Gives every span its operation, and takes out what the rules take out.
 pub fn identify(trace: &mut Trace, rules: &Rules) -> Ruled {
-    let mut identifier = Identifier::new(rules, &trace.store);
-    let mut effects = Vec::new();
-    for index in 0..trace.store.spans.len() {
-        let Some(span) = trace.store.spans.get(index) else { break };
-        let (operation, effect) = identifier.span(&trace.store, span);
-        if !rules.operations.is_empty() {
-            effects.push(effect);
-        }
-        if let Some(span) = trace.store.spans.get_mut(index) {
-            span.operation = operation;
-        }
-    }
-    trace.operations = identifier.operations;
-    if effects.iter().all(|&effect| effect == Effect::Keep) { Ruled::default() } else { prune(trace, &effects) }
+    let symbols = std::mem::take(&mut trace.store.symbols);
+    let ruled = Identifier::new(rules).identify(trace, &symbols);
+    trace.store.symbols = symbols;
+    ruled
 }
 
-struct Identifier<'r> {
+/// Operations and templates that are remembered; more of them, and all is forgotten.
+const MAX_REMEMBERED: usize = 1 << 18;
+
+/// Identifies the spans of many traces whose symbols are of one table. What was worked out for one trace serves the
+/// next, and all of them count their operations in one table as long as it is not too large.
+#[derive(Debug)]
+pub struct Identifier<'r> {
     rules: &'r Rules,
     operations: Operations,
     /// The names of operations as strings stored once, so that a known one costs no allocation.
@@ -60,33 +56,64 @@ struct Identifier<'r> {
 }
 
 impl<'r> Identifier<'r> {
-    fn new(rules: &'r Rules, store: &SpanStore) -> Self {
+    /// Nothing is known yet.
+    pub fn new(rules: &'r Rules) -> Self {
         Identifier {
             rules,
             operations: Operations::default(),
             templates: Symbols::default(),
-            by_name: vec![None; store.symbols.len()],
+            by_name: Vec::new(),
             known: Map::default(),
             buffer: String::new(),
         }
     }
 
-    fn span(&mut self, store: &SpanStore, span: &Span) -> (OperationId, Effect) {
+    /// Gives every span of a trace its operation, and takes out what the rules take out. The symbols of the trace are
+    /// those of `symbols`, whatever its own table holds. The trace takes the table of operations with it:
+    /// [`Identifier::take_back`] returns it.
+    pub fn identify(&mut self, trace: &mut Trace, symbols: &Symbols) -> Ruled {
+        if self.operations.len() > MAX_REMEMBERED || self.templates.len() > MAX_REMEMBERED {
+            *self = Identifier::new(self.rules);
+        }
+        if self.by_name.len() < symbols.len() {
+            self.by_name.resize(symbols.len(), None);
+        }
+        let mut effects = Vec::new();
+        for index in 0..trace.store.spans.len() {
+            let Some(span) = trace.store.spans.get(index) else { break };
+            let (operation, effect) = self.span(&trace.store, symbols, span);
+            if !self.rules.operations.is_empty() {
+                effects.push(effect);
+            }
+            if let Some(span) = trace.store.spans.get_mut(index) {
+                span.operation = operation;
+            }
+        }
+        trace.operations = std::mem::take(&mut self.operations);
+        if effects.iter().all(|&effect| effect == Effect::Keep) { Ruled::default() } else { prune(trace, &effects) }
+    }
+
+    /// Takes the table of operations back from the trace that was identified last.
+    pub fn take_back(&mut self, trace: &mut Trace) {
+        self.operations = std::mem::take(&mut trace.operations);
+    }
+
+    fn span(&mut self, store: &SpanStore, symbols: &Symbols, span: &Span) -> (OperationId, Effect) {
+        let service = store.service_symbol(span);
         let rule = if self.rules.operations.is_empty() {
             None
         } else {
-            self.rules.find(store.service(span), store.name(span), span.kind, store.attributes(span))
+            self.rules.find(symbols.get(service), symbols.get(span.name), span.kind, store.attributes(span))
         };
         let effect = rule.map(|rule| rule.effect).unwrap_or_default();
         let template = match rule.and_then(|rule| rule.template.as_deref()) {
             Some(template) => self.templates.intern(template),
-            None => self.template(store, span),
+            None => self.template(store, symbols, span),
         };
-        let service = store.service_symbol(span);
         let (templates, operations) = (&self.templates, &mut self.operations);
         let id = *self.known.entry((service, span.kind, template)).or_insert_with(|| {
             operations.intern(Operation {
-                service: store.symbols.get(service).into(),
+                service: symbols.get(service).into(),
                 kind: span.kind,
                 name: templates.get(template).into(),
             })
@@ -94,14 +121,14 @@ impl<'r> Identifier<'r> {
         (id, effect)
     }
 
-    fn template(&mut self, store: &SpanStore, span: &Span) -> Symbol {
+    fn template(&mut self, store: &SpanStore, symbols: &Symbols, span: &Span) -> Symbol {
         let facts = Facts::of(store.attributes(span));
         let known = self.by_name.get(span.name.0 as usize).copied().flatten();
         if let (true, Some(template)) = (facts.is_empty(), known) {
             return template;
         }
         self.buffer.clear();
-        template_into(&mut self.buffer, &facts, span.kind, store.name(span));
+        template_into(&mut self.buffer, &facts, span.kind, symbols.get(span.name));
         let template = self.templates.intern(&self.buffer);
         if let (true, Some(slot)) = (facts.is_empty(), self.by_name.get_mut(span.name.0 as usize)) {
             *slot = Some(template);

@@ -213,6 +213,12 @@ impl<'a> Attributes<'a> {
         Attributes { fields: Fields::new(message), number }
     }
 
+    /// The `KeyValue` messages as their bytes, for walks that remember what they read before.
+    pub fn messages(self) -> impl Iterator<Item = &'a [u8]> {
+        let Attributes { mut fields, number } = self;
+        std::iter::from_fn(move || fields.next_bytes(number))
+    }
+
     /// Keys and values as their bytes, for walks that want few of many: a value is decoded by [`Value::decode`].
     pub fn undecoded(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let Attributes { mut fields, number } = self;

@@ -59,6 +59,21 @@ pub fn canonical(attributes: Attributes<'_>, kind: Kind) -> Vec<(&str, Canonical
     collector.finish()
 }
 
+/// Whether what becomes of a key depends on other keys, on the span kind or on the type of its value: all that are
+/// not current, and the few current ones that older instrumentation gave another meaning.
+pub fn is_entangled(key: &str) -> bool {
+    const CURRENT: [&str; 7] = [
+        "rpc.service",
+        "code.namespace",
+        "code.function",
+        "http.flavor",
+        "net.sock.family",
+        "db.namespace",
+        "messaging.destination.partition.id",
+    ];
+    key == "http.target" || CURRENT.contains(&key) || semconv::canonical_key(key) != key
+}
+
 struct Collector<'a> {
     kind: Kind,
     found: Vec<(&'a str, Rank, CanonicalValue<'a>)>,

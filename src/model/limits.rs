@@ -60,6 +60,10 @@ limits! {
     json_depth = 128;
     /// Bytes of one text value; longer ones are cut at a character.
     text_bytes = 1 << 20;
+    /// Call paths of one profile: traces that would bring more are left out.
+    paths = 1_000_000;
+    /// Bytes of traces of which more spans are expected: beyond it those that were idle longest are closed.
+    open_bytes = 1 << 30;
     /// Files of one directory or glob.
     files = 100_000;
 }

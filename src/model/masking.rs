@@ -45,6 +45,29 @@ pub fn mask_into(out: &mut String, text: &str) {
     });
 }
 
+/// The value of an attribute as it is compared: masked as names are, and words that are mostly digits (`T7125605C`) too,
+/// since in a name they may be a version, in a value they are a key. `None` when nothing but identifiers is in it.
+pub fn mask_value(text: &str) -> Option<String> {
+    let masked = mask_codes(&mask(text));
+    let meaningful = masked.replace(MASK, "").chars().any(char::is_alphanumeric);
+    meaningful.then_some(masked)
+}
+
+fn mask_codes(text: &str) -> String {
+    let is_code = |word: &str| {
+        let digits = word.bytes().filter(u8::is_ascii_digit).count();
+        digits >= 4 && 2 * digits > word.len()
+    };
+    let words = text.split_inclusive(|c: char| !c.is_alphanumeric());
+    words
+        .map(|word| {
+            let end = word.trim_end_matches(|c: char| !c.is_alphanumeric()).len();
+            let (head, separator) = word.split_at(end);
+            if is_code(head) { format!("{MASK}{separator}") } else { word.to_owned() }
+        })
+        .collect()
+}
+
 /// The path of a URL or of a request target, without scheme, host, query, fragment and `;parameters`; not masked.
 /// `/` when there is none.
 pub fn path_of(url: &str) -> &str {

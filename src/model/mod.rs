@@ -5,6 +5,7 @@
 
 pub mod attributes;
 pub mod canonical;
+pub mod drain;
 pub mod facts;
 pub mod fixture;
 pub mod id;

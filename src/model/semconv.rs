@@ -4,7 +4,7 @@
 //! (attribute lists) both need it and diff may not import ingest. Where the registry and the schema files of the
 //! conventions disagree the registry wins: it is corrected later, the schema files never are.
 
-pub use super::canonical::{CanonicalValue, canonical};
+pub use super::canonical::{CanonicalValue, canonical, is_entangled};
 pub use super::facts::{likeness, peer};
 
 use super::attributes::Value;
@@ -301,7 +301,7 @@ pub fn is_convention(key: &str) -> bool {
 
 /// The current value of a value under its current key, where the conventions changed values and not only names.
 /// `None` when it stays as it is.
-pub(super) fn current_value<'a>(key: &str, value: Value<'a>) -> Option<Value<'a>> {
+pub fn current_value<'a>(key: &str, value: Value<'a>) -> Option<Value<'a>> {
     let text = value.as_str();
     match key {
         "http.response.status_code" | "server.port" | "client.port" => text.and(value.as_int()).map(Value::Int),
@@ -315,6 +315,24 @@ pub(super) fn current_value<'a>(key: &str, value: Value<'a>) -> Option<Value<'a>
         "rpc.status_code" => GRPC_CODES.get(usize::try_from(value.as_int()?).ok()?).map(|&name| Value::Str(name)),
         _ => None,
     }
+}
+
+/// Whether [`current_value`] may change values of a current key.
+pub fn has_current_values(key: &str) -> bool {
+    matches!(
+        key,
+        "http.response.status_code"
+            | "server.port"
+            | "client.port"
+            | "http.request.method"
+            | "db.system.name"
+            | "rpc.system.name"
+            | "gen_ai.provider.name"
+            | "messaging.operation.type"
+            | "network.transport"
+            | "network.protocol.version"
+            | "rpc.status_code"
+    )
 }
 
 fn lookup<'a>(table: &[(&str, &'static str)], text: &str) -> Option<Value<'a>> {

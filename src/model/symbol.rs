@@ -45,6 +45,11 @@ impl Symbols {
         self.strings.get_index(symbol.0 as usize).map_or("", |text| text)
     }
 
+    /// All strings in order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.strings.iter().map(AsRef::as_ref)
+    }
+
     /// How many distinct strings the table holds, the empty one included.
     pub fn len(&self) -> usize {
         self.strings.len()

@@ -2,31 +2,58 @@
 
 use super::{Kind, NO_PARENT, Span, Trace};
 
-/// The times of one trace, by span index.
+/// The times of one trace, by span index. Can be used for one trace after the other without asking for memory again.
 #[derive(Debug, Default)]
 pub struct Times {
     /// Duration minus the union of the children's intervals.
     pub self_ns: Vec<u64>,
     /// Nanoseconds of the entry point's critical path that are this span's own.
     pub critical_ns: Vec<u64>,
+    /// Nanoseconds of the children's durations: those that are waited for, cut to the span. More than the duration
+    /// minus `self_ns` where children overlap.
+    pub children_ns: Vec<u64>,
     /// Whether the span is a client span with exactly one server span below: its self time is the edge to that
     /// server (network and queue), and is charged to the server's operation.
     pub is_edge: Vec<bool>,
+    scratch: Scratch,
+}
+
+/// Which roots of a trace have their critical path laid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Roots {
+    /// The first, which names the entry point of the whole trace.
+    First,
+    /// Every one: from beside one service, each of its requests is an entry point in its own right.
+    All,
+}
+
+#[derive(Debug, Default)]
+struct Scratch {
+    /// Up to where the children of a span that were looked at reach.
+    covered_until: Vec<u64>,
+    has_child: Vec<bool>,
+    frames: Vec<Frame>,
+    /// Children still to be looked at, those of the last frame at the end and of these the last-ending one last.
+    children: Vec<(u32, u64, u64)>,
 }
 
 impl Times {
-    /// Measures a trace.
+    /// Measures a trace; the critical path is that of its first root.
     pub fn new(trace: &Trace) -> Times {
-        let mut times = Times {
-            self_ns: Vec::with_capacity(trace.len()),
-            critical_ns: critical_path(trace),
-            is_edge: Vec::with_capacity(trace.len()),
-        };
-        for (index, span) in trace.spans().iter().enumerate() {
-            times.self_ns.push(self_time(trace, index as u32, span));
-            times.is_edge.push(is_edge(trace, index as u32, span));
-        }
+        let mut times = Times::default();
+        times.measure(trace, Roots::First);
         times
+    }
+
+    /// Measures another trace.
+    pub fn measure(&mut self, trace: &Trace, roots: Roots) {
+        self.intervals(trace.spans());
+        self.critical_ns.clear();
+        self.critical_ns.resize(trace.len(), 0);
+        let most = if roots == Roots::First { 1 } else { usize::MAX };
+        for root in trace.roots().take(most) {
+            self.critical_path(trace, root);
+        }
     }
 
     /// Self time of a span that is not an edge, 0 for an edge.
@@ -38,6 +65,71 @@ impl Times {
     pub fn edge_to_ns(&self, trace: &Trace, index: u32) -> Option<u64> {
         let parent = trace.spans().get(index as usize).map_or(NO_PARENT, |span| span.parent);
         self.is_edge.get(parent as usize).copied().unwrap_or(false).then(|| at(&self.self_ns, parent))
+    }
+
+    /// Self times, children and edges in one walk: children stand behind their parents, in order of their starts.
+    fn intervals(&mut self, spans: &[Span]) {
+        let Scratch { covered_until, has_child, .. } = &mut self.scratch;
+        self.self_ns.clear();
+        self.self_ns.extend(spans.iter().map(Span::duration_ns));
+        covered_until.clear();
+        covered_until.extend(spans.iter().map(|span| span.start_ns));
+        self.children_ns.clear();
+        self.children_ns.resize(spans.len(), 0);
+        self.is_edge.clear();
+        self.is_edge.resize(spans.len(), false);
+        has_child.clear();
+        has_child.resize(spans.len(), false);
+        for span in spans {
+            let place = span.parent as usize;
+            let (Some(parent), Some(edge), Some(has_child), Some(children_ns), Some(self_ns), Some(until)) = (
+                spans.get(place),
+                self.is_edge.get_mut(place),
+                has_child.get_mut(place),
+                self.children_ns.get_mut(place),
+                self.self_ns.get_mut(place),
+                covered_until.get_mut(place),
+            ) else {
+                continue;
+            };
+            let waited_for = is_waited_for(parent, span);
+            let only = !std::mem::replace(has_child, true);
+            *edge = only && waited_for && parent.kind == Kind::Client && span.kind == Kind::Server;
+            let (start, end) = (span.start_ns.max(parent.start_ns), span.end_ns.min(parent.end_ns));
+            if !waited_for || start >= end {
+                continue;
+            }
+            *children_ns = children_ns.saturating_add(end - start);
+            let start = start.max(*until);
+            if end > start {
+                *self_ns -= end - start;
+                *until = end;
+            }
+        }
+    }
+
+    /// Tiles a root: from its end backwards always the child that ends last before the cursor. The sections are
+    /// contiguous, so their sum is the root's duration exactly. An explicit stack, since depth comes from the input.
+    fn critical_path(&mut self, trace: &Trace, root: u32) {
+        let Some(span) = trace.spans().get(root as usize) else { return };
+        let Scratch { frames, children, .. } = &mut self.scratch;
+        frames.clear();
+        children.clear();
+        frames.push(Frame::new(trace, children, root, span.start_ns, span.end_ns.max(span.start_ns)));
+        while let Some(frame) = frames.last_mut() {
+            let Some(slot) = self.critical_ns.get_mut(frame.span as usize) else { break };
+            let next = if children.len() > frame.first { children.pop() } else { None };
+            let Some((child, start, end)) = next else {
+                *slot += frame.cursor - frame.from;
+                frames.pop();
+                continue;
+            };
+            if end <= frame.cursor {
+                *slot += frame.cursor - end;
+                frame.cursor = start;
+                frames.push(Frame::new(trace, children, child, start, end));
+            }
+        }
     }
 }
 
@@ -61,65 +153,26 @@ pub fn child_intervals(trace: &Trace, index: u32, from: u64, to: u64) -> impl It
     })
 }
 
-fn self_time(trace: &Trace, index: u32, span: &Span) -> u64 {
-    let (mut covered, mut until) = (0, span.start_ns);
-    for (_, start, end) in child_intervals(trace, index, span.start_ns, span.end_ns) {
-        let start = start.max(until);
-        if end > start {
-            covered += end - start;
-            until = end;
-        }
-    }
-    span.duration_ns() - covered
-}
-
-fn is_edge(trace: &Trace, index: u32, span: &Span) -> bool {
-    if span.kind != Kind::Client {
-        return false;
-    }
-    let mut children = trace.children(index).filter_map(|child| trace.spans().get(child as usize));
-    let first = children.next();
-    children.next().is_none() && first.is_some_and(|child| child.kind == Kind::Server && is_waited_for(span, child))
-}
-
 /// One span whose sections are being laid out, from its end towards its start.
+#[derive(Debug)]
 struct Frame {
     span: u32,
     from: u64,
     cursor: u64,
-    /// Children still to be looked at, the last-ending one at the end of the list.
-    children: Vec<(u32, u64, u64)>,
+    /// Where its children begin in the list of all that are still to be looked at.
+    first: usize,
 }
 
 impl Frame {
-    fn new(trace: &Trace, span: u32, from: u64, to: u64) -> Frame {
-        let mut children: Vec<_> = child_intervals(trace, span, from, to).collect();
+    fn new(trace: &Trace, children: &mut Vec<(u32, u64, u64)>, span: u32, from: u64, to: u64) -> Frame {
+        let first = children.len();
+        children.extend(child_intervals(trace, span, from, to));
         let id = |child: u32| trace.spans().get(child as usize).map_or(0, |span| span.id.0);
-        children.sort_unstable_by_key(|&(child, start, end)| (end, start, std::cmp::Reverse(id(child))));
-        Frame { span, from, cursor: to, children }
-    }
-}
-
-/// Tiles the first root: from its end backwards always the child that ends last before the cursor. The sections are
-/// contiguous, so their sum is the root's duration exactly. An explicit stack, since depth comes from the input.
-fn critical_path(trace: &Trace) -> Vec<u64> {
-    let mut own = vec![0u64; trace.len()];
-    let Some(root) = trace.spans().first() else { return own };
-    let mut stack = vec![Frame::new(trace, 0, root.start_ns, root.end_ns.max(root.start_ns))];
-    while let Some(frame) = stack.last_mut() {
-        let Some(slot) = own.get_mut(frame.span as usize) else { break };
-        let Some((child, start, end)) = frame.children.pop() else {
-            *slot += frame.cursor - frame.from;
-            stack.pop();
-            continue;
-        };
-        if end <= frame.cursor {
-            *slot += frame.cursor - end;
-            frame.cursor = start;
-            stack.push(Frame::new(trace, child, start, end));
+        if let Some(mine) = children.get_mut(first..) {
+            mine.sort_unstable_by_key(|&(child, start, end)| (end, start, std::cmp::Reverse(id(child))));
         }
+        Frame { span, from, cursor: to, first }
     }
-    own
 }
 
 #[cfg(test)]
@@ -166,5 +219,21 @@ mod tests {
         let times = Times::new(&trace);
         assert_eq!(times.is_edge, [true, false]);
         assert_eq!((times.own_ns(0), times.edge_to_ns(&trace, 1)), (0, Some(20 * MS)));
+    }
+
+    #[test]
+    fn every_root_can_be_tiled() {
+        let trace = fixture::trace("a one 100ms\n  a x 30ms\nb two 50ms\n  b y 20ms");
+        let mut times = Times::new(&trace);
+        assert_eq!(times.critical_ns, [70, 30, 0, 0].map(|ms| ms * MS));
+        times.measure(&trace, Roots::All);
+        assert_eq!(times.critical_ns, [70, 30, 30, 20].map(|ms| ms * MS));
+    }
+
+    #[test]
+    fn children_that_overlap_are_summed_apart_from_what_they_cover() {
+        let trace = fixture::trace("a root 100ms\n  a one 60ms @10ms\n  a two 60ms @50ms\n  a late 50ms @90ms");
+        let times = Times::new(&trace);
+        assert_eq!((times.children_ns[0], times.self_ns[0]), (120 * MS, 10 * MS));
     }
 }

@@ -110,6 +110,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// The number and what there is of the payload of a field of wire type 2 that is cut off.
+    pub fn cut_bytes(self) -> Option<(u32, &'a [u8])> {
+        let mut rest = self.rest;
+        let tag = read_varint(&mut rest).ok()?;
+        read_varint(&mut rest).ok()?;
+        (tag & 7 == 2).then_some((u32::try_from(tag >> 3).ok()?, rest))
+    }
+
     #[inline]
     fn read_field(&mut self) -> Result<(u32, Field<'a>), WireError> {
         let tag = read_varint(&mut self.rest)?;

@@ -11,11 +11,14 @@
 )]
 
 mod bad_input;
+mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+mod fold;
 mod fuzz_corpus;
+mod gate;
 mod generate;
 mod identity;
 mod json;
@@ -23,6 +26,8 @@ mod mutations;
 #[path = "../bench/null.rs"]
 #[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
 mod null;
+mod population_samples;
+mod profiles;
 mod reading;
 mod report;
 mod rivals;

@@ -1,6 +1,6 @@
 //! A walk through the messages above the span that knows its place, and what to do where a record was cut off.
 
-use crate::model::wire::{Field, Fields, WireError, read_varint};
+use crate::model::wire::{Field, Fields, WireError};
 
 /// One step of a walk through a message above the span.
 pub(super) enum Step<'b> {
@@ -36,11 +36,7 @@ impl<'b> Walk<'b> {
                 if !self.cut || error != WireError::Truncated {
                     return None;
                 }
-                let mut rest = before;
-                let tag = read_varint(&mut rest).ok()?;
-                read_varint(&mut rest).ok()?;
-                let number = u32::try_from(tag >> 3).ok()?;
-                (tag & 7 == 2).then_some(Step::Cut(number, rest))
+                Fields::new(before).cut_bytes().map(|(number, rest)| Step::Cut(number, rest))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The instances that spans speak of: databases, hosts, queues, tenants, and for servers the process itself.
 
 use super::stable_hash;
-use crate::model::Symbol;
+use crate::model::{Symbol, Symbols};
 use std::collections::BTreeMap;
 
 /// Instances kept of one key at one path.
@@ -54,6 +54,23 @@ impl Instance {
             self.shared.pop_last();
         }
         self.shared.insert(hash, (key, value));
+    }
+
+    /// Remembers an attribute of a span by its text, which is stored only when it is the first of its key.
+    #[inline]
+    pub fn share_text(&mut self, hash: u64, key: Symbol, text: &[u8], strings: &mut Symbols) {
+        if let Some((_, held)) = self.shared.get_mut(&hash) {
+            if held.is_some_and(|held| strings.get(held).as_bytes() != text) {
+                *held = None;
+            }
+            return;
+        }
+        let has_room =
+            self.shared.len() < MAX_SHARED || self.shared.last_key_value().is_some_and(|(&last, _)| hash < last);
+        if has_room {
+            let value = strings.intern(std::str::from_utf8(text).unwrap_or_default());
+            self.share(hash, key, Some(value));
+        }
     }
 
     fn merge(&mut self, other: &Instance, strings: &impl Fn(Symbol) -> Symbol) {
@@ -134,6 +151,19 @@ impl Instances {
     /// Keys with their instances, in order of the keys' hashes.
     pub fn iter(&self) -> impl Iterator<Item = (Symbol, &InstanceKey)> {
         self.keys.values().map(|(key, instances)| (*key, instances))
+    }
+
+    pub(super) fn symbols_mut(&mut self, visit: &mut impl FnMut(&mut Symbol)) {
+        for (key, instances) in self.keys.values_mut() {
+            visit(key);
+            for instance in instances.by_hash.values_mut() {
+                visit(&mut instance.name);
+                for (key, value) in instance.shared.values_mut() {
+                    visit(key);
+                    value.iter_mut().for_each(&mut *visit);
+                }
+            }
+        }
     }
 
     /// The instances of a key by its text.

@@ -2,8 +2,10 @@
 //!
 //! Everything is an integer and every cap is by smallest hash, so that folding and merging give the same content in
 //! any order. Weights are fixed-point numbers with 32 binary places ([`ONE`] is one trace); sums of them are `u128`.
-//! [`Profile::canonical`] sorts the tables, so that equal contents become equal bytes when written.
+//! [`Profile::canonical`] bounds the names, so that memory follows call paths, and sorts the tables, so that equal
+//! contents become equal bytes when written.
 
+mod canonical;
 mod exemplars;
 mod instances;
 mod path;
@@ -11,7 +13,8 @@ mod timeline;
 mod totals;
 mod values;
 
-pub use crate::stats::histogram::ONE;
+pub use crate::stats::histogram::{ONE, bin_of};
+pub use canonical::MAX_NAMES;
 pub use exemplars::{Exemplar, Exemplars};
 pub use instances::{Instance, InstanceKey, Instances};
 pub use path::{PathState, Shards, Sums, TailCell};
@@ -64,6 +67,11 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// An empty profile whose operations are numbered as in this table.
+    pub fn with_operations(operations: Operations) -> Profile {
+        Profile { operations, ..Profile::default() }
+    }
+
     /// The paths; parents come before their children.
     pub fn paths(&self) -> &[Path] {
         &self.paths
@@ -78,6 +86,11 @@ impl Profile {
             self.paths.push(Path { parent, operation, state: PathState::new(shards) });
         }
         index
+    }
+
+    /// The index of a path that is known.
+    pub fn find(&self, parent: u32, operation: OperationId) -> Option<u32> {
+        self.known.get(&(parent, operation)).copied()
     }
 
     /// The state of a path, to add to.
@@ -118,59 +131,14 @@ impl Profile {
         }
         self.totals.merge(&other.totals, &strings);
     }
+}
 
-    /// The same content with sorted tables: strings and operations by their texts, paths in pre-order with siblings by
-    /// their operations. Equal contents become equal values.
-    #[must_use]
-    pub fn canonical(&self) -> Profile {
-        let mut sorted = Profile::default();
-        let mut texts: Vec<&str> = (0..self.strings.len()).map(|n| self.strings.get(Symbol(n as u32))).collect();
-        texts.sort_unstable();
-        for text in texts {
-            sorted.strings.intern(text);
-        }
-        let mut operations: Vec<_> = self.operations.iter().collect();
-        operations.sort_unstable();
-        for operation in operations {
-            sorted.operations.intern(operation.clone());
-        }
-        for (parent, operation) in self.preorder(&mut sorted.operations) {
-            sorted.path(parent, operation);
-        }
-        sorted.merge(self);
-        sorted.seal();
-        sorted
-    }
-
-    /// Parent (as a place in this order) and operation of every path in pre-order. Depth comes from the input: an
-    /// explicit stack.
-    fn preorder(&self, operations: &mut Operations) -> Vec<(u32, OperationId)> {
-        let mut children: Vec<Vec<u32>> = vec![Vec::new(); self.paths.len()];
-        let mut stack: Vec<u32> = Vec::new();
-        for (index, path) in self.paths.iter().enumerate() {
-            match children.get_mut(path.parent as usize) {
-                Some(list) => list.push(index as u32),
-                None => stack.push(index as u32),
-            }
-        }
-        let operation =
-            |&index: &u32| self.paths.get(index as usize).and_then(|path| self.operations.get(path.operation));
-        let mut order = Vec::with_capacity(self.paths.len());
-        let mut places = vec![NO_PARENT; self.paths.len()];
-        stack.sort_by(|a, b| operation(b).cmp(&operation(a)));
-        while let Some(index) = stack.pop() {
-            let Some(path) = self.paths.get(index as usize) else { continue };
-            let parent = places.get(path.parent as usize).copied().unwrap_or(NO_PARENT);
-            if let Some(place) = places.get_mut(index as usize) {
-                *place = order.len() as u32;
-            }
-            let id = operation(&index).map_or(OperationId::NONE, |known| operations.intern(known.clone()));
-            order.push((parent, id));
-            if let Some(list) = children.get_mut(index as usize) {
-                list.sort_by(|a, b| operation(b).cmp(&operation(a)));
-                stack.append(list);
-            }
-        }
-        order
+impl PartialEq for Profile {
+    /// Equal content in equal order: two canonical profiles of the same traces are equal.
+    fn eq(&self, other: &Profile) -> bool {
+        self.strings.iter().eq(other.strings.iter())
+            && self.operations.iter().eq(other.operations.iter())
+            && self.totals == other.totals
+            && self.paths == other.paths
     }
 }

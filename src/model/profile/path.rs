@@ -70,13 +70,20 @@ impl PathState {
         self.exemplars.merge(&other.exemplars);
     }
 
+    /// All symbols that the state refers to, to look at or to replace.
+    pub(super) fn symbols_mut(&mut self, visit: &mut impl FnMut(&mut Symbol)) {
+        self.errors.symbols_mut(visit);
+        self.instances.symbols_mut(visit);
+        self.attributes.symbols_mut(visit);
+    }
+
     /// Adds critical-path time of a request whose entry point's duration fell into `bin`.
     pub fn add_tail(&mut self, bin: u16, critical_ns: u128, critical_calls: u128) {
         match self.tail.binary_search_by_key(&bin, |cell| cell.bin) {
             Ok(at) => {
                 if let Some(cell) = self.tail.get_mut(at) {
-                    cell.critical_ns += critical_ns;
-                    cell.critical_calls += critical_calls;
+                    cell.critical_ns = cell.critical_ns.saturating_add(critical_ns);
+                    cell.critical_calls = cell.critical_calls.saturating_add(critical_calls);
                 }
             }
             Err(at) => self.tail.insert(at, TailCell { bin, critical_ns, critical_calls }),

@@ -44,7 +44,12 @@ impl Timeline {
     /// Adds what happened at a time, nanoseconds since 1970.
     #[inline]
     pub fn add(&mut self, at_ns: u64, what: &Bucket) {
-        self.buckets.entry(at_ns >> self.shift).or_default().add(what);
+        let number = at_ns >> self.shift;
+        if let Some(bucket) = self.buckets.get_mut(&number) {
+            bucket.add(what);
+            return;
+        }
+        self.buckets.insert(number, *what);
         self.fit();
     }
 

@@ -1,6 +1,6 @@
 //! What is known about a side as a whole.
 
-use crate::model::{Symbol, Warnings};
+use crate::model::{Symbol, Warning, Warnings};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Distinct sampling thresholds that are told apart.
@@ -54,6 +54,18 @@ impl Totals {
                 }
             }
         }
+    }
+
+    /// What there is to say about sampling: traces that do not say how they were sampled, and if there are several
+    /// rates, the traces that were not sampled at the most usual one. Derived, so that merging parts gives what the
+    /// whole gives.
+    pub fn sampling_warnings(&self) -> Warnings {
+        let mut warnings = Warnings::default();
+        warnings.add(Warning::UnknownSampling, self.unsampled);
+        let rates = self.thresholds.values().copied().chain((self.unsampled > 0).then_some(self.unsampled));
+        let (all, most) = rates.fold((0, 0), |(all, most), traces| (all + traces, traces.max(most)));
+        warnings.add(Warning::MixedSampling, all - most);
+        warnings
     }
 
     /// Widens the window to hold a trace.

@@ -38,6 +38,10 @@ impl KeyCounts {
         &self.values
     }
 
+    pub(super) fn symbols_mut(&mut self, visit: &mut impl FnMut(&mut Symbol)) {
+        self.values.iter_mut().for_each(|count| visit(&mut count.value));
+    }
+
     /// Adds mass to the value whose text has this hash; its symbol is asked for only when it is to be kept.
     #[inline]
     pub fn add(&mut self, hash: u64, mass: u128, symbol: impl FnOnce() -> Symbol) {
@@ -111,6 +115,13 @@ impl ValueCounts {
     /// Keys with their counts, in order of the keys' hashes.
     pub fn iter(&self) -> impl Iterator<Item = (Symbol, &KeyCounts)> {
         self.keys.values().map(|(key, counts)| (*key, counts))
+    }
+
+    pub(super) fn symbols_mut(&mut self, visit: &mut impl FnMut(&mut Symbol)) {
+        for (key, counts) in self.keys.values_mut() {
+            visit(key);
+            counts.symbols_mut(visit);
+        }
     }
 
     /// The counts of a key by its text.
