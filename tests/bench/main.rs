@@ -43,6 +43,9 @@ fn main() {
     if wants("null") {
         null::run();
     }
+    if wants("null-deploys") {
+        null::deploys();
+    }
     if wants("proto") {
         proto::ratio();
     }
