@@ -21,6 +21,7 @@ mod generate;
 mod identity;
 mod json;
 mod mutations;
+mod population;
 mod profiles;
 mod reading;
 mod report;
@@ -30,4 +31,7 @@ mod samples;
 mod seen;
 mod shared;
 mod stories;
+#[path = "../bench/synthetic.rs"]
+#[allow(dead_code, reason = "benches use the rest of it")]
+mod synthetic;
 mod tidy;
