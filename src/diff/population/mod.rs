@@ -5,20 +5,28 @@
 //! environment, `entry_points`); then come the finders that look at one thing each; `attribution`, `tail` and `mix`
 //! split what changed among all of it exactly, and `finish` ranks it and fills in its numbers.
 
+mod attributes;
 mod attribution;
 mod calls;
 mod canary;
 mod comparable;
+mod context;
+mod counts;
 mod drift;
 mod entry_points;
 mod errors;
 mod finish;
+mod first_seen;
 mod groups;
+mod instances;
 mod judge;
 mod judged;
 mod latency;
+mod links;
 mod mix;
 mod numbers;
+mod services;
+mod shape;
 mod stability;
 mod structure;
 mod tail;
