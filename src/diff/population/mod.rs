@@ -12,3 +12,7 @@ mod services;
 mod shape;
 mod unify;
 mod work;
+
+#[cfg(test)]
+#[path = "tests/finders.rs"]
+mod finder_tests;

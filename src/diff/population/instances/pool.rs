@@ -91,7 +91,7 @@ pub(super) fn gather<'a>(work: &'a Work<'_>) -> Vec<Pool<'a>> {
             callers.entry((key, service)).or_default().push(caller);
         }
     }
-    let profiles = work.profiles.as_ref();
+    let profiles = work.profiles.as_ref().map(|profile| -> &Profile { profile });
     callers.into_iter().filter_map(|((key, service), callers)| pool(profiles, &key, service, callers)).collect()
 }
 
