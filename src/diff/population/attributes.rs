@@ -98,11 +98,12 @@ fn tests<'a>(work: &'a Work<'_>, nodes: Pair<u32>) -> Vec<Test<'a>> {
     }
     let of = Pair::new(work.traces(Side::Before, nodes.before), work.traces(Side::After, nodes.after));
     let mut tests = Vec::new();
+    let naming = naming_keys(work, nodes);
     for (key, shares) in all_shares(work, nodes) {
         // A convention's key that comes or goes is instrumentation, not behaviour.
         let without = shares.get(&None).copied().unwrap_or_default();
         let came_or_went = (without.before - without.after).abs() >= MARGIN;
-        if !is_compared(key) || (came_or_went && semconv::is_convention(key)) {
+        if !is_compared(key) || naming.contains(key) || (came_or_went && semconv::is_convention(key)) {
             continue;
         }
         for (value, share) in shares {
@@ -112,6 +113,13 @@ fn tests<'a>(work: &'a Work<'_>, nodes: Pair<u32>) -> Vec<Test<'a>> {
         }
     }
     tests
+}
+
+/// Keys that name the instances a path speaks of: those that came or went are found as such.
+fn naming_keys<'a>(work: &'a Work<'_>, nodes: Pair<u32>) -> BTreeSet<&'a str> {
+    let states = SIDES.into_iter().filter_map(|side| Some((side, work.state(side, *nodes.get(side))?)));
+    let keys = states.flat_map(|(side, state)| state.instances.iter().map(move |(key, _)| work.text(side, key)));
+    keys.flat_map(|key| key.split('/')).collect()
 }
 
 /// The shares of all values at one path, by key. Of keys with too many values only the share without any is known.

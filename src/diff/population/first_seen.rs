@@ -46,12 +46,9 @@ pub(super) fn first_seen(work: &Work<'_>, nodes: Pair<Option<u32>>, onset: Onset
     let before = before.unwrap_or_else(|| never(work, node, onset));
     let cost = Cost::new(&before, &series, onset, nodes.before.and_then(|node| work.state(Side::Before, node)));
     let began = began(&series, cost)?;
-    let example = example(state, onset, began);
-    // Errors that did not occur at all before began with the very first one.
-    let unix_ns = match example {
-        Some(first) if cost.from_nothing => first.start_ns.max(began),
-        _ => began,
-    };
+    // What did not occur at all before began with the very first one, in or behind the last quiet stretch.
+    let example = example(state, onset, if cost.from_nothing { 0 } else { began });
+    let unix_ns = example.filter(|_| cost.from_nothing).map_or(began, |first| first.start_ns);
     let window = work.profiles.after.totals.window_ns;
     Some(FirstSeen {
         unix_ns,

@@ -78,7 +78,7 @@ fn severed_pay(_: u64) -> String {
        web call-pay 60ms [client]
        web call-mail 10ms [client]
          mail POST /mail 8ms [server]
-     pay POST /pay 50ms [server]
+pay POST /pay 50ms [server]
        pay charge 30ms"
         .to_owned()
 }
@@ -158,11 +158,11 @@ fn neither_a_removed_callee_nor_a_new_direct_caller_is_lost_context() {
     };
     assert!(run(side(0, 100, joined), side(1_000, 100, without), find_context).is_empty());
     // The callee is called as before, and by somebody without traces too.
-    let direct = |number: u64| format!("{}\n     pay POST /pay 50ms [server]\n       pay charge 30ms", joined(number));
+    let direct = |number: u64| format!("{}\npay POST /pay 50ms [server]\n  pay charge 30ms", joined(number));
     assert!(run(side(0, 100, joined), side(1_000, 100, direct), find_context).is_empty());
     // It is gone below its caller, but comes three times as often by itself: that is other traffic.
     let busy = |number: u64| {
-        let own = "\n     pay POST /pay 50ms [server]\n       pay charge 30ms".repeat(2);
+        let own = "\npay POST /pay 50ms [server]\n  pay charge 30ms".repeat(2);
         format!("{}{own}", severed_pay(number))
     };
     assert!(run(side(0, 100, joined), side(1_000, 100, busy), find_context).is_empty());
@@ -316,15 +316,15 @@ fn keys_with_many_values_are_only_there_or_not() {
 
 #[test]
 fn what_differs_at_the_place_of_another_finding() {
-    let before = with_attributes(|_| "db.query.text=SELECT a, retry=0".to_owned());
-    let after = with_attributes(|number| format!("db.query.text=SELECT b, retry={}", u64::from(number % 10 == 0)));
+    let before = with_attributes(|_| "statement=SELECT a, retry=0".to_owned());
+    let after = with_attributes(|number| format!("statement=SELECT b, retry={}", u64::from(number % 10 == 0)));
     with_work(side(0, 100, before), side(1_000, 100, after), |work| {
         let place = Pair::new(node(work, Side::Before, "pay"), node(work, Side::After, "pay"));
         let told: Vec<_> =
             differing(work, place).into_iter().map(|change| (change.key, change.before, change.after)).collect();
-        assert_eq!(told, [("db.query.text".to_owned(), Some("SELECT a".to_owned()), Some("SELECT b".to_owned()))]);
+        assert_eq!(told, [("statement".to_owned(), Some("SELECT a".to_owned()), Some("SELECT b".to_owned()))]);
         let added = differing(work, Pair::new(None, place.after));
-        assert_eq!(added.iter().map(|change| change.key.as_str()).collect::<Vec<_>>(), ["db.query.text", "retry"]);
+        assert_eq!(added.iter().map(|change| change.key.as_str()).collect::<Vec<_>>(), ["retry", "statement"]);
     });
 }
 
@@ -370,6 +370,7 @@ fn slowness_and_new_calls_are_dated() {
         // A bucket of the timeline is 2^38 ns wide: four and a half minutes.
         assert!(slow.abs_diff(minute(1_100)) <= 1 << 38, "{slow}");
         let audit = Pair::new(None, node(work, Side::After, "audit"));
+        // The first example is exact: 40 ms after its trace began.
         assert_eq!(began(audit, Onset::Presence), Some(minute(1_150) + 40_000_000));
         assert_eq!(began(pay, Onset::Errors), None);
         assert_eq!(began(pay, Onset::Presence), None);
