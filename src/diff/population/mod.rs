@@ -211,3 +211,7 @@ fn summary(work: &Work<'_>, judged: &Judged, by_kind: Vec<(FindingKind, u64)>, f
 fn failed_spans(work: &Work<'_>, side: Side) -> u64 {
     work.nodes(side).map(|node| whole(work.sums(side, node).failed_calls)).sum()
 }
+
+#[cfg(test)]
+#[path = "tests/finders.rs"]
+mod finder_tests;
