@@ -10,10 +10,9 @@ mod group;
 mod instances;
 
 use super::sampling;
-use crate::model::profile::Profile;
+use crate::model::profile::{Profile, bin_of};
 use crate::model::times::{Roots, Times};
 use crate::model::{Limits, NO_PARENT, Operation, OperationId, SpanMarks, Status, Symbols, Trace, Warning, Warnings};
-use crate::stats::histogram::bin_of;
 use attributes::{Lexicon, Looked};
 use group::View;
 use instances::{Homes, Peers};
@@ -137,6 +136,11 @@ impl Folder {
         }
         (self.scratch.groups, self.scratch.order) = (groups, order);
         self.add_links(&view);
+    }
+
+    /// Adds warnings that belong to no trace of the profile.
+    pub fn warn(&mut self, warnings: &Warnings) {
+        self.warnings.merge(warnings);
     }
 
     /// The profile of all that was added, in canonical order.

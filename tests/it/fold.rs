@@ -1,9 +1,15 @@
 //! Folding traces into profiles: what is counted adds up, and neither order nor division shows.
 
 use crate::shared;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
+use prost::Message;
+use spandiff::generate;
 use spandiff::ingest::fold::Folder;
+use spandiff::ingest::population::{Assembler, Census, Summary};
+use spandiff::ingest::{self, Context, ReadReport, Rules, Sink};
 use spandiff::model::profile::{ONE, Profile};
-use spandiff::model::{Limits, NO_PARENT, Trace, Warnings};
+use spandiff::model::{Limits, NO_PARENT, Symbols, Trace, Warning, Warnings};
 use std::fs::File;
 
 fn fold<'a>(traces: impl IntoIterator<Item = &'a (Trace, Warnings)>) -> Profile {
@@ -67,4 +73,123 @@ fn neither_order_nor_division_of_real_traces_shows() {
         }
         assert_eq!(merged.into_canonical(), whole);
     }
+}
+
+/// Reads sources in two passes, or in one, and folds what the filter of the limits lets through.
+fn stream(sources: &[Vec<u8>], limits: &Limits, passes: usize) -> (Profile, Summary, u64) {
+    let census = (passes == 2).then(|| {
+        let mut census = Census::new(limits);
+        for source in sources {
+            read_into(source, limits, &mut Symbols::default(), &mut census);
+        }
+        census
+    });
+    let (mut folder, rules, mut symbols) = (Folder::new(limits), Rules::default(), Symbols::default());
+    let mut assembler = Assembler::new(census, &rules, limits, &mut folder);
+    let mut spans = 0;
+    for source in sources {
+        spans += read_into(source, limits, &mut symbols, &mut assembler).spans;
+    }
+    let summary = assembler.finish(&symbols);
+    (folder.finish(), summary, spans)
+}
+
+fn read_into(mut source: &[u8], limits: &Limits, symbols: &mut Symbols, sink: &mut dyn Sink) -> ReadReport {
+    let mut context = Context { limits: *limits, symbols, sink, report: ReadReport::default() };
+    ingest::read::read(&mut source, None, &mut context).unwrap();
+    context.report
+}
+
+#[test]
+fn streamed_traces_of_real_files_make_the_same_profile() {
+    let sources: Vec<Vec<u8>> = shared::files().into_iter().map(|path| std::fs::read(path).unwrap()).collect();
+    for source in sources {
+        let whole = fold(&shared::traces(shared::read(source.as_slice()).0));
+        for passes in [1, 2] {
+            let (profile, summary, spans) = stream(std::slice::from_ref(&source), &Limits::default(), passes);
+            assert_eq!((summary.traces, summary.spans), (whole.totals.traces, whole.totals.spans));
+            assert!(summary.spans <= spans);
+            assert_eq!(profile, whole);
+        }
+    }
+}
+
+fn generated(traces: u32, seed: u64) -> Vec<u8> {
+    let options = generate::Options {
+        traces,
+        seed,
+        format: generate::OutputFormat::OtlpProto,
+        ..generate::Options::new(generate::System::ALL[0], generate::Change::None)
+    };
+    generate::generate(&options).before
+}
+
+/// Every span by itself with its resource, in a random order, over several sources.
+fn scattered(source: &[u8], sources: usize, seed: u64) -> Vec<Vec<u8>> {
+    let request = ExportTraceServiceRequest::decode(source).unwrap();
+    let mut alone: Vec<ResourceSpans> = Vec::new();
+    for record in request.resource_spans {
+        for scope in &record.scope_spans {
+            for span in &scope.spans {
+                let scope_spans = vec![ScopeSpans { spans: vec![span.clone()], ..scope.clone() }];
+                alone.push(ResourceSpans { scope_spans, ..record.clone() });
+            }
+        }
+    }
+    let mut state = seed;
+    for last in (1..alone.len()).rev() {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        alone.swap(last, (state >> 33) as usize % (last + 1));
+    }
+    let each = alone.len().div_ceil(sources);
+    alone.chunks(each).map(|part| ExportTraceServiceRequest { resource_spans: part.to_vec() }.encode_to_vec()).collect()
+}
+
+#[test]
+fn neither_the_order_of_spans_nor_that_of_files_shows() {
+    let source = generated(60, 5);
+    let (whole, summary, spans) = stream(std::slice::from_ref(&source), &Limits::default(), 2);
+    assert_eq!((summary.spans, summary.traces), (spans, 60));
+    assert_eq!(summary.warnings, Warnings::default());
+    for seed in 0..3 {
+        let mut sources = scattered(&source, 4, seed);
+        for passes in [1, 2] {
+            let (profile, scattered, _) = stream(&sources, &Limits::default(), passes);
+            assert_eq!(scattered, summary);
+            assert_eq!(profile, whole);
+        }
+        sources.reverse();
+        assert_eq!(stream(&sources, &Limits::default(), 2).0, whole);
+    }
+}
+
+#[test]
+fn traces_that_wait_too_long_are_closed_and_what_comes_later_is_counted() {
+    let sources = scattered(&generated(40, 9), 400, 1);
+    let limits = Limits { open_bytes: 64 << 10, ..Limits::default() };
+    for passes in [1, 2] {
+        let (profile, summary, spans) = stream(&sources, &limits, passes);
+        let late = summary.warnings.count(Warning::LateSpan);
+        assert!(late > 0);
+        assert_eq!(summary.spans + late, spans, "every span is used or counted");
+        assert_eq!(profile.totals.spans, summary.spans);
+    }
+}
+
+#[test]
+fn traces_beyond_a_limit_are_left_out_and_counted() {
+    let source = [generated(30, 3)];
+    let spans = stream(&source, &Limits::default(), 2).2;
+    for limits in [Limits { traces: 10, ..Limits::default() }, Limits { paths: 5, ..Limits::default() }] {
+        for passes in [1, 2] {
+            let (profile, summary, _) = stream(&source, &limits, passes);
+            let left_out =
+                summary.warnings.count(Warning::LimitReached) + profile.totals.warnings.count(Warning::LimitReached);
+            assert!(left_out > 0);
+            assert_eq!(profile.totals.spans + left_out, spans);
+        }
+    }
+    let (profile, summary, _) = stream(&source, &Limits { trace_spans: 3, ..Limits::default() }, 2);
+    assert_eq!(summary.spans + summary.warnings.count(Warning::LimitReached), spans);
+    assert_eq!(profile.totals.spans, summary.spans);
 }

@@ -18,6 +18,7 @@ mod cli;
 mod data;
 mod fold;
 mod fuzz_corpus;
+mod gate;
 mod generate;
 mod identity;
 mod json;
