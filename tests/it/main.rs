@@ -21,6 +21,7 @@ mod generate;
 mod identity;
 mod json;
 mod mutations;
+mod population_cli;
 mod profiles;
 mod reading;
 mod report;
