@@ -1,6 +1,6 @@
 //! The one place that names the rooms below by their functions: reading, selecting, assembling, comparing, generating.
 
-use crate::diff::pair;
+use crate::diff::{pair, population};
 use crate::diff::{Diff, DiffOptions, InputSide};
 use crate::ingest::{self, Context, InputFormat};
 use crate::model::{Pair, Trace, Warnings};
@@ -45,7 +45,7 @@ pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions, thr
 
 /// Compares two populations.
 pub fn compare_populations(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
-    panic!("TEMP {} {:?} {:?}", profiles.before.paths().len(), inputs, options)
+    population::compare(profiles, inputs, options)
 }
 
 /// Does `work` on both sides, at the same time where threads allow it.

@@ -142,6 +142,8 @@ checked! {
     };
     /// A glob.
     Glob(Pattern) from String: |text| Pattern::new(&text);
+    /// A glob of a single name.
+    Name(Pattern) from String: |text| Pattern::name(&text);
     /// A kind of finding.
     Kind(FindingKind) from String: |text| match FindingKind::ALL.into_iter().find(|kind| kind.name() == text) {
         Some(kind) => Ok(kind),
@@ -170,8 +172,8 @@ checked! {
         if entry.is_none() && path.is_none() {
             return Err("match names an entry or a path: { entry = \"POST /checkout\" } or { path = \"**/cache.get\" }".into());
         }
-        let [entry, path, service] = [entry, path, service].map(|glob| glob.map(|Glob(pattern)| pattern));
-        Ok(Matcher { entry, path, service })
+        let [entry, service] = [entry, service].map(|name| name.map(|Name(pattern)| pattern));
+        Ok(Matcher { entry, path: path.map(|Glob(pattern)| pattern), service })
     };
     /// An accepted change.
     Accept(Acceptance) from WrittenAccept: |written| {
@@ -209,9 +211,9 @@ enum WrittenShare {
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WrittenMatch {
-    entry: Option<Glob>,
+    entry: Option<Name>,
     path: Option<Glob>,
-    service: Option<Glob>,
+    service: Option<Name>,
 }
 
 fn within(value: f64, low: f64, high: f64, what: &str) -> Result<f64, String> {

@@ -1,8 +1,8 @@
 //! Which call paths a rule speaks of: globs over the names of their operations, joined by `/`.
 //!
-//! `?` is one character and `*` any number of them, but neither is a `/`; `**` is anything; `**/` at the beginning or
+//! In a path `?` is one character and `*` any number of them, but neither is a `/`; `**` is anything; `**/` at the beginning or
 //! behind a `/` is any number of whole operations, also none. Everything else is itself: braces, brackets and
-//! backslashes occur in names. A pattern is matched as a set of states, so that no pattern and no name makes it slow,
+//! backslashes occur in names. In a single name, which is no path, `*` is anything. A pattern is matched as a set of states, so that no pattern and no name makes it slow,
 //! and so that a walk over a tree extends its parent's states instead of starting again at the root.
 
 use crate::model::Operation;
@@ -17,6 +17,8 @@ enum Token {
     Char(char),
     /// One character that is no `/`.
     One,
+    /// One character.
+    Any,
     /// Any number of characters that are no `/`.
     Star,
     /// Anything.
@@ -39,7 +41,21 @@ pub struct Pattern {
 pub struct Progress(Vec<bool>);
 
 impl Pattern {
-    /// A pattern; the error says what is wrong with it.
+    /// A pattern of a single name, in which a `/` is a character as any other.
+    pub fn name(text: &str) -> Result<Pattern, String> {
+        let mut pattern = Pattern::new(text)?;
+        pattern.tokens = text
+            .chars()
+            .map(|c| match c {
+                '*' => Token::Deep,
+                '?' => Token::Any,
+                other => Token::Char(other),
+            })
+            .collect();
+        Ok(pattern)
+    }
+
+    /// A pattern of a path; the error says what is wrong with it.
     pub fn new(text: &str) -> Result<Pattern, String> {
         if text.is_empty() {
             return Err("a pattern must not be empty".into());
@@ -89,7 +105,7 @@ impl Pattern {
             let ahead = match token {
                 Token::Star | Token::Deep => [Some(1), None],
                 Token::Operations => [Some(1), Some(2)],
-                Token::Char(_) | Token::One | Token::UpToSlash => [None, None],
+                Token::Char(_) | Token::One | Token::Any | Token::UpToSlash => [None, None],
             };
             if states.get(index) == Some(&true) {
                 for step in ahead.into_iter().flatten() {
@@ -112,6 +128,7 @@ impl Pattern {
                 let (stay, go) = match token {
                     Token::Char(own) => (false, *own == c),
                     Token::One => (false, c != '/'),
+                    Token::Any => (false, true),
                     Token::Star => (c != '/', false),
                     Token::Deep => (true, false),
                     Token::Operations => (false, false),
@@ -282,17 +299,18 @@ mod tests {
             (1, "cache", "cache.get"),
         ];
         let pattern = |text: &str| Some(Pattern::new(text).unwrap());
+        let name = |text: &str| Some(Pattern::name(text).unwrap());
         let matchers = [
-            Matcher { entry: pattern("POST /checkout"), ..Matcher::default() },
+            Matcher { entry: name("POST /checkout"), ..Matcher::default() },
             Matcher { path: pattern("**/cache.get"), ..Matcher::default() },
-            Matcher { path: pattern("POST /checkout/**"), service: pattern("c*"), ..Matcher::default() },
-            Matcher { entry: pattern("GET *"), path: pattern("**/cache.get"), ..Matcher::default() },
+            Matcher { path: pattern("POST /checkout/**"), service: name("c?*"), ..Matcher::default() },
+            Matcher { entry: name("GET *"), path: pattern("**/cache.get"), ..Matcher::default() },
         ];
         let expected = [
             [true, true, true, true, false, false],
             [false, false, true, false, false, true],
             [false, true, true, false, false, false],
-            [false, false, false, false, false, false],
+            [false, false, false, false, false, true],
         ];
         for (matcher, expected) in matchers.iter().zip(expected) {
             let mut walk = Walk::new(matcher);
@@ -304,6 +322,6 @@ mod tests {
                 assert_eq!(matcher.matches(&path), expected, "{} at {path:?}", matcher.text());
             }
         }
-        assert_eq!(matchers[2].text(), "path POST /checkout/**, service c*");
+        assert_eq!(matchers[2].text(), "path POST /checkout/**, service c?*");
     }
 }

@@ -335,7 +335,7 @@ mod tests {
     }
 
     fn rule(entry: &str, settings: Settings) -> Rule {
-        Rule { matcher: Matcher { entry: Pattern::new(entry).ok(), ..Matcher::default() }, settings }
+        Rule { matcher: Matcher { entry: Pattern::name(entry).ok(), ..Matcher::default() }, settings }
     }
 
     #[test]

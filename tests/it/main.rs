@@ -11,17 +11,20 @@
 )]
 
 mod bad_input;
+mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
 mod fold;
 mod fuzz_corpus;
+mod gate;
 mod generate;
 mod identity;
 mod json;
 mod mutations;
 mod population_cli;
+mod population_samples;
 mod profiles;
 mod reading;
 mod report;

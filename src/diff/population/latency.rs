@@ -12,9 +12,9 @@ use crate::model::profile::PathState;
 use crate::model::{Pair, Side};
 use crate::stats::distribution::{t_above, t_two_sided};
 use crate::stats::histogram::Histogram;
+use crate::stats::quantile;
 use crate::stats::rank::rank_test_shifted;
 use crate::stats::shift::{Shift, hodges_lehmann};
-use crate::stats::quantile;
 
 /// Level of the intervals that are shown.
 const LEVEL: f64 = 0.95;
@@ -57,7 +57,8 @@ pub(super) fn measure(work: &Work<'_>) -> Vec<Timed> {
         if traces.before.min(traces.after) < work.options.population.min_traces.max(2) {
             continue;
         }
-        let (Some(before), Some(after)) = (work.state(Side::Before, place.before), work.state(Side::After, place.after))
+        let (Some(before), Some(after)) =
+            (work.state(Side::Before, place.before), work.state(Side::After, place.after))
         else {
             continue;
         };

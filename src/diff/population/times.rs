@@ -115,11 +115,6 @@ fn became_critical(work: &Work<'_>, one: &Timed) -> Option<String> {
         sums.critical_calls as f64 / sums.calls.max(1) as f64
     };
     let (before, after) = (share(Side::Before), share(Side::After));
-    ((before - after).abs() >= 0.25).then(|| {
-        format!(
-            "on the critical path in {} → {} of its calls",
-            units::percent(before),
-            units::percent(after)
-        )
-    })
+    ((before - after).abs() >= 0.25)
+        .then(|| format!("on the critical path in {} → {} of its calls", units::percent(before), units::percent(after)))
 }
