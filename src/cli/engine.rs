@@ -1,7 +1,7 @@
 //! The one place that names the rooms below by their functions: reading, selecting, assembling, comparing, generating.
 
-use crate::diff::{pair, population};
 use crate::diff::{Diff, DiffOptions, InputSide};
+use crate::diff::{pair, population};
 use crate::ingest::{self, Context, InputFormat};
 use crate::model::{Pair, Trace, Warnings};
 use std::io::Read;

@@ -17,7 +17,8 @@ fn traces(numbers: std::ops::Range<u64>, version: &str, load_ms: u64) -> String 
     for number in numbers {
         // Spread like real traffic is, the same in every run.
         let jitter = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 60;
-        let id = format!("{:032x}", u128::from(number.wrapping_mul(0xd6e8_feb8_6659_fd93)) << 64 | u128::from(number + 1));
+        let id =
+            format!("{:032x}", u128::from(number.wrapping_mul(0xd6e8_feb8_6659_fd93)) << 64 | u128::from(number + 1));
         let start = (1_700_000_000_000 + number * 1_000) * 1_000_000;
         let load = (load_ms + jitter) * 1_000_000;
         let end = start + load + 20_000_000;
@@ -171,7 +172,9 @@ fn a_profile_says_what_is_in_it() {
     let bench = Bench::new();
     bench.ok("record both.jsonl -o both.spanprofile");
     let text = bench.ok("inspect both.spanprofile");
-    for part in ["600 traces, 1,200 spans", "2 call paths", "shop ▸ GET /cart", "shop 1", "sampling: unknown", "2023-11-14"] {
+    for part in
+        ["600 traces, 1,200 spans", "2 call paths", "shop ▸ GET /cart", "shop 1", "sampling: unknown", "2023-11-14"]
+    {
         assert!(text.contains(part), "{part}: {text}");
     }
     let json = bench.json("inspect --format json both.spanprofile before.jsonl");
@@ -181,7 +184,8 @@ fn a_profile_says_what_is_in_it() {
     let stored = bench.bytes("both.spanprofile").len();
     assert!(stored < 8_000, "{stored} bytes");
     // A trace state says how traces were sampled.
-    let sampled = |text: &str, state: &str| text.replace(r#""kind":2"#, &format!(r#""kind":2,"traceState":"ot=th:{state}""#));
+    let sampled =
+        |text: &str, state: &str| text.replace(r#""kind":2"#, &format!(r#""kind":2,"traceState":"ot=th:{state}""#));
     let before = String::from_utf8(bench.bytes("before.jsonl")).unwrap();
     bench.file("all.jsonl", &sampled(&before, "0"));
     assert_eq!(bench.json("inspect --format json all.jsonl")["sampling"], "none");
@@ -238,7 +242,10 @@ fn what_is_no_profile_is_refused_with_its_name() {
     ] {
         for command in ["merge good.spanprofile {} -o x.spanprofile", "inspect {}", "diff good.spanprofile {}"] {
             let shown = bench.fails(2, &command.replace("{}", name));
-            assert!(shown.contains(&format!("error: cannot read {name}")) && shown.contains(words), "{command} {name}: {shown}");
+            assert!(
+                shown.contains(&format!("error: cannot read {name}")) && shown.contains(words),
+                "{command} {name}: {shown}"
+            );
         }
     }
     assert!(!bench.path("x.spanprofile").exists());
