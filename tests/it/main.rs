@@ -27,6 +27,7 @@ mod mutations;
 #[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
 mod null;
 mod population;
+mod population_cli;
 mod population_samples;
 mod profiles;
 mod reading;
