@@ -13,6 +13,7 @@
 
 mod checksum;
 mod data;
+mod gate;
 mod json;
 mod null;
 mod proto;
@@ -28,6 +29,11 @@ fn main() {
     if let Some(folder) = std::env::var_os("SPANDIFF_BENCH_TRACES") {
         // For profilers: only writes the two traces of `whole`.
         whole::write(folder.as_ref());
+        return;
+    }
+    if let Some(folder) = std::env::var_os(gate::FOLDER) {
+        // For `gate` itself: a process that only folds.
+        std::hint::black_box(gate::fold(folder.as_ref()));
         return;
     }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
@@ -51,5 +57,8 @@ fn main() {
     }
     if wants("whole") {
         whole::run();
+    }
+    if wants("gate") {
+        gate::run();
     }
 }
