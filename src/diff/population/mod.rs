@@ -57,6 +57,9 @@ use work::{Work, whole};
 pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
     let work = Work::new(unify::unify(profiles).map(Arc::new), options, level(options));
     let mut judged = Judged::new(&work);
+    judged.notes.extend(instances::find(&work, &mut judged.drafts));
+    attributes::find(&work, &mut judged.drafts);
+    links::find(&work, &mut judged.drafts);
     super::structure::own_relocated(&work.trees, &mut judged.drafts);
     judged.drifts.add(&work, &judged.groups, &mut judged.drafts);
     mix::add(&work, &judged.groups, &judged.tested, &mut judged.drafts);
@@ -153,7 +156,7 @@ fn assemble(work: &Work<'_>, mut judged: Judged, inputs: Pair<InputSide>) -> Dif
         notes,
         omitted,
         tree: if work.options.tree { merged_tree::build(work, &judged.drafts, &rank) } else { Vec::new() },
-        services: super::types::ServiceGraph::new(),
+        services: services::graph(work),
         findings,
     }
 }
