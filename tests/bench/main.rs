@@ -13,9 +13,11 @@
 
 mod checksum;
 mod data;
+mod gate_numbers;
 mod json;
 mod proto;
 mod ratio;
+mod synthetic;
 mod trees;
 mod whole;
 
@@ -41,6 +43,9 @@ fn main() {
     }
     if wants("proto") {
         proto::ratio();
+    }
+    if wants("numbers") {
+        gate_numbers::run();
     }
     if wants("whole") {
         whole::run();

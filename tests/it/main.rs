@@ -19,10 +19,14 @@ mod data;
 mod fold;
 mod fuzz_corpus;
 mod gate;
+mod gate_numbers;
 mod generate;
 mod identity;
 mod json;
 mod mutations;
+#[path = "../bench/gate_numbers.rs"]
+#[allow(clippy::print_stdout, reason = "benches print")]
+mod numbers;
 mod population;
 mod population_samples;
 mod profiles;
