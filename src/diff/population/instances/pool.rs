@@ -91,11 +91,7 @@ pub(super) fn gather<'a>(work: &'a Work<'_>) -> Vec<Pool<'a>> {
             callers.entry((key, service)).or_default().push(caller);
         }
     }
-<<<<<<< HEAD
-    let profiles = work.profiles.as_ref().map(|profile| -> &Profile { profile });
-=======
     let profiles = Pair::new(&*work.profiles.before, &*work.profiles.after);
->>>>>>> main
     callers.into_iter().filter_map(|((key, service), callers)| pool(profiles, &key, service, callers)).collect()
 }
 
