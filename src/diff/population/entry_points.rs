@@ -79,7 +79,7 @@ fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: P
     let samples = Pair::new(durations(work, group, Side::Before), durations(work, group, Side::After));
     let bounds = Bounds { floor_ns: options.min_effect_ns as f64, ..bounds(work, Pair::new(0, 0), environment) };
     tested.duration = duration(samples.as_ref(), traces, &bounds);
-    tested.p95 = tail_shift::test(samples.as_ref(), traces, &bounds);
+    tested.p95 = tail_shift::test(samples.as_ref(), traces, &bounds).map(|tail| tail.test);
     tested
 }
 

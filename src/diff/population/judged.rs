@@ -4,7 +4,7 @@ use super::drift::Drifts;
 use super::entry_points::{Tested, tested};
 use super::groups::Groups;
 use super::judge::judge;
-use super::latency::{Timed, bounds, histogram, measure, test};
+use super::latency::{Timed, bounds, measure};
 use super::work::{Family, Work};
 use super::{calls, canary, errors, structure, times};
 use crate::diff::draft::Drafts;
@@ -67,13 +67,8 @@ fn judge_times(work: &Work<'_>, groups: &Groups, tested: &[Tested], drifts: &Dri
         }
         let environment = drifts.of(groups.of(Side::After, one.place.after));
         let bounds = bounds(work, one.place, environment);
-        if let (Some(before), Some(after)) =
-            (work.state(Side::Before, one.place.before), work.state(Side::After, one.place.after))
-        {
-            let samples = Pair::new(histogram(before, one.metric), histogram(after, one.metric));
-            test(samples, &one.shift, one.medians, &bounds, &mut one.test);
-            canary::path(work, one, &bounds);
-        }
+        one.test(work, &bounds);
+        canary::path(work, one, &bounds);
     }
     for (family, wanted) in [(Family::Explanation, true), (Family::Others, false)] {
         let tests = measured.iter_mut().filter(|one| explains(one.place) == wanted).map(|one| &mut one.test);

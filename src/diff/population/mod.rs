@@ -196,7 +196,7 @@ fn summary(work: &Work<'_>, judged: &Judged, by_kind: Vec<(FindingKind, u64)>, f
         .filter(|one| {
             !told.contains(work.paths.operations(work.path(Side::After, one.place.after), work.operations()).as_slice())
         })
-        .map(|one| (one.medians.after - one.medians.before).abs())
+        .map(|one| (one.values.after - one.values.before).abs())
         .fold(0.0, f64::max);
     Summary {
         by_kind,

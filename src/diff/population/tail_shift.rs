@@ -14,6 +14,9 @@ use crate::stats::quantile::{quantile, quantile_ratio};
 
 /// The quantile that stands for the tail.
 const TAIL: f64 = 0.95;
+/// Names of the methods.
+pub(super) const P95: &str = "woodruff_p95";
+pub(super) const MEAN: &str = "mean_by_shards";
 /// Statistics that are looked at.
 const LOOKS: f64 = 2.0;
 
@@ -24,8 +27,8 @@ struct Moved {
     interval: (f64, f64),
     se: f64,
     df: f64,
-    /// Difference after minus before, nanoseconds.
-    ns: f64,
+    /// The statistic on each side, nanoseconds.
+    values: Pair<f64>,
 }
 
 impl Moved {
@@ -39,8 +42,14 @@ impl Moved {
     }
 }
 
+/// The test of a tail, and the values of the statistic that decided.
+pub(super) struct Tail {
+    pub test: Test,
+    pub values: Pair<f64>,
+}
+
 /// Tests the tail of two samples; `None` with too few traces.
-pub(super) fn test(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds) -> Option<Test> {
+pub(super) fn test(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds) -> Option<Tail> {
     let moved: Vec<Moved> = [p95(samples, traces), mean(samples)].into_iter().flatten().collect();
     let first = moved.iter().min_by(|x, y| x.p(bounds, 0.0).total_cmp(&y.p(bounds, 0.0)))?;
     let mut test = Test::new(Metric::P95, "ratio", traces, first.method);
@@ -49,11 +58,13 @@ pub(super) fn test(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds
     let looks = LOOKS * 2.0;
     test.p_differs = (looks * first.p(bounds, 0.0)).min(1.0);
     let away = (first.log_ratio - bounds.environment.mu).abs();
-    test.is_large = first.log_ratio.abs() > bounds.log && away > bounds.log && first.ns.abs() >= bounds.floor_ns;
+    test.is_large = first.log_ratio.abs() > bounds.log
+        && away > bounds.log
+        && (first.values.after - first.values.before).abs() >= bounds.floor_ns;
     if test.is_large {
         test.p_exceeds = (looks * first.p(bounds, bounds.log)).min(1.0);
     }
-    Some(test)
+    Some(Tail { test, values: first.values })
 }
 
 fn p95(samples: Pair<&Histogram>, traces: Pair<u64>) -> Option<Moved> {
@@ -61,12 +72,12 @@ fn p95(samples: Pair<&Histogram>, traces: Pair<u64>) -> Option<Moved> {
     let interval = found.log_ratio;
     let se = if interval.estimate >= 0.0 { found.se_low } else { found.se_high };
     Some(Moved {
-        method: "woodruff_p95",
+        method: P95,
         log_ratio: interval.estimate,
         interval: (interval.low, interval.high),
         se,
         df: found.df,
-        ns: quantile(samples.after, TAIL)? - quantile(samples.before, TAIL)?,
+        values: Pair::new(quantile(samples.before, TAIL)?, quantile(samples.after, TAIL)?),
     })
 }
 
@@ -74,12 +85,12 @@ fn mean(samples: Pair<&Histogram>) -> Option<Moved> {
     let found = ratio_change(&by_shard(samples.before), &by_shard(samples.after))?;
     let interval = found.log_ratio;
     Some(Moved {
-        method: "mean_by_shards",
+        method: MEAN,
         log_ratio: interval.estimate,
         interval: (interval.low, interval.high),
         se: found.log_se,
         df: found.df,
-        ns: found.difference.estimate,
+        values: Pair::new(found.ratios.0, found.ratios.1),
     })
 }
 
