@@ -18,6 +18,7 @@ mod data;
 mod fold;
 mod fuzz_corpus;
 mod gate;
+mod gate_reports;
 mod generate;
 mod identity;
 mod json;
