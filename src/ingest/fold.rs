@@ -10,10 +10,9 @@ mod group;
 mod instances;
 
 use super::sampling;
-use crate::model::profile::Profile;
+use crate::model::profile::{Profile, bin_of};
 use crate::model::times::{Roots, Times};
 use crate::model::{Limits, NO_PARENT, Operation, OperationId, SpanMarks, Status, Symbols, Trace, Warning, Warnings};
-use crate::stats::histogram::bin_of;
 use attributes::{Lexicon, Looked};
 use group::View;
 use instances::{Homes, Peers};
@@ -139,6 +138,11 @@ impl Folder {
         self.add_links(&view);
     }
 
+    /// Adds warnings that belong to no trace of the profile.
+    pub fn warn(&mut self, warnings: &Warnings) {
+        self.warnings.merge(warnings);
+    }
+
     /// The profile of all that was added, in canonical order.
     pub fn finish(mut self) -> Profile {
         self.profile.strings = self.memory.strings;
@@ -166,14 +170,15 @@ impl Folder {
     fn find_paths(&mut self, trace: &Trace) -> bool {
         let paths = &mut self.scratch.paths;
         paths.clear();
-        let is_full = self.profile.paths().len() >= self.most_paths;
+        let before = self.profile.paths().len();
         for span in trace.spans() {
             let parent = paths.get(span.parent as usize).copied().unwrap_or(NO_PARENT);
             let operation = own_number(&mut self.operations, &mut self.profile, trace, span.operation);
-            let path =
-                if is_full { self.profile.find(parent, operation) } else { Some(self.profile.path(parent, operation)) };
-            let Some(path) = path else { return false };
-            paths.push(path);
+            if self.profile.paths().len() >= self.most_paths && self.profile.find(parent, operation).is_none() {
+                self.profile.forget_paths(before);
+                return false;
+            }
+            paths.push(self.profile.path(parent, operation));
         }
         true
     }

@@ -13,7 +13,9 @@
 
 mod checksum;
 mod data;
+mod gate;
 mod json;
+mod null;
 mod proto;
 mod ratio;
 mod trees;
@@ -29,6 +31,11 @@ fn main() {
         whole::write(folder.as_ref());
         return;
     }
+    if let Some(folder) = std::env::var_os(gate::FOLDER) {
+        // For `gate` itself: a process that only folds.
+        std::hint::black_box(gate::fold(folder.as_ref()));
+        return;
+    }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     proto::criterion(&mut criterion);
     if filter.is_empty() || filter.starts_with("json") {
@@ -39,10 +46,16 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    if wants("null") {
+        null::run();
+    }
     if wants("proto") {
         proto::ratio();
     }
     if wants("whole") {
         whole::run();
+    }
+    if wants("gate") {
+        gate::run();
     }
 }

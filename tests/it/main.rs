@@ -11,6 +11,7 @@
 )]
 
 mod bad_input;
+mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
@@ -23,6 +24,12 @@ mod generate;
 mod identity;
 mod json;
 mod mutations;
+#[path = "../bench/null.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
+mod null;
+mod population;
+mod population_cli;
+mod population_samples;
 mod profiles;
 mod reading;
 mod report;
@@ -32,4 +39,8 @@ mod samples;
 mod seen;
 mod shared;
 mod stories;
+#[path = "../bench/synthetic.rs"]
+#[allow(dead_code, reason = "benches use the rest of it")]
+mod synthetic;
 mod tidy;
+mod vectors;

@@ -84,9 +84,9 @@ enum Row {
     Rest(OperationId),
 }
 
-/// What belongs to all requests of a group.
+/// The requests of a group, by their weights.
 pub(super) fn all_requests(work: &Work<'_>, group: &Group) -> Pair<u128> {
-    Pair::new(group.weight(work, Side::Before), group.weight(work, Side::After))
+    Pair::new(group.requests(work, Side::Before), group.requests(work, Side::After))
 }
 
 /// The part of a node in all requests.

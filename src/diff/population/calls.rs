@@ -96,18 +96,17 @@ fn ratio_test(work: &Work<'_>, place: Pair<u32>, parents: Pair<u32>) -> Option<T
     let after = by_shard(work, Side::After, place.after, parents.after);
     let found = counts::ratio_change(&before, &after)?;
     let mut test = Test::new(Metric::Calls, "ratio", traces, "ratio_by_shards");
-    let interval = found.interval(0.95);
+    let interval = found.log_ratio;
     test.effect.estimate = interval.estimate.exp();
     (test.effect.low, test.effect.high) = (interval.low.exp(), interval.high.exp());
-    let rate = |sums: &[(f64, f64)]| {
-        let (calls, of) = sums.iter().fold((0.0, 0.0), |total, sum| (total.0 + sum.0, total.1 + sum.1));
-        if of > 0.0 { calls / of } else { 0.0 }
-    };
-    let difference = (rate(&after) - rate(&before)).abs();
+    let difference = found.difference.estimate.abs();
     test.is_large = interval.estimate.abs() > LEAST_RATIO.ln() && difference >= LEAST_CALLS;
     if test.is_large {
-        test.p_differs = found.p_beyond(LEAST_RATIO.ln());
-        test.p_exceeds = if difference >= 1.0 { found.p_beyond(LARGE_RATIO.ln()) } else { 1.0 };
+        // The other way round it is the same question for fewer.
+        let more = if interval.estimate > 0.0 { found } else { counts::ratio_change(&after, &before)? };
+        let beyond = |ratio: f64| (2.0 * more.p_above(ratio)).min(1.0);
+        test.p_differs = beyond(LEAST_RATIO);
+        test.p_exceeds = if difference >= 1.0 { beyond(LARGE_RATIO) } else { 1.0 };
     }
     Some(test)
 }
@@ -117,11 +116,11 @@ fn presence_test(before: (u64, u64), after: (u64, u64)) -> Option<Test> {
         return None;
     }
     let mut test = Test::new(Metric::Presence, "share", Pair::new(before.1, after.1), "fisher");
-    let interval = counts::newcombe(before, after, 0.95);
+    let interval = counts::newcombe(before.0, before.1, after.0, after.1, 0.95);
     (test.effect.estimate, test.effect.low, test.effect.high) = (interval.estimate, interval.low, interval.high);
     test.is_large = interval.estimate.abs() >= LEAST_SHARE;
     if test.is_large {
-        test.p_differs = counts::fisher_two_sided(before, after);
+        test.p_differs = counts::fisher_two_sided(before.0, before.1, after.0, after.1);
         let beyond = interval.low > LARGE_SHARE || interval.high < -LARGE_SHARE;
         test.p_exceeds = if beyond { test.p_differs } else { 1.0 };
     }
@@ -183,7 +182,9 @@ fn repetition(work: &Work<'_>, candidate: &Candidate, more: bool) -> Vec<String>
     let failures = failed(side) - failed(side.other());
     if failures > 0.0 && failures >= 0.5 * (many - few) {
         let tries = units::mean_count(failures);
-        return vec![format!("retry: {tries} more failed tries for each call of the caller, as many as there are more calls")];
+        return vec![format!(
+            "retry: {tries} more failed tries for each call of the caller, as many as there are more calls"
+        )];
     }
     let node = *candidate.place.get(side);
     let is_query = work.operation_at(side, node).is_some_and(|operation| operation.kind == Kind::Client);

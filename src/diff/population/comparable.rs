@@ -72,7 +72,10 @@ fn few(work: &Work<'_>) -> Vec<Reason> {
         }
         if traces > 0 && totals.partial as f64 > PARTIAL * traces as f64 {
             let share = units::percent(totals.partial as f64 / traces as f64);
-            reasons.push(("partial_traces", format!("{share} of the traces on the {} side are not complete", side.name())));
+            reasons.push((
+                "partial_traces",
+                format!("{share} of the traces on the {} side are not complete", side.name()),
+            ));
         }
     }
     reasons
@@ -82,8 +85,7 @@ fn sampling(inputs: &Pair<InputSide>) -> Vec<Reason> {
     let sampling = inputs.as_ref().map(|input| input.sampling);
     let mut reasons = Vec::new();
     if sampling.before != sampling.after {
-        let message =
-            format!("sampling differs: {} before, {} after", sampling.before.name(), sampling.after.name());
+        let message = format!("sampling differs: {} before, {} after", sampling.before.name(), sampling.after.name());
         reasons.push(("sampling", message));
     } else if sampling.before == Sampling::Unknown {
         let message = "how the traces were sampled is not known: tail sampling would favour slow and failed ones";
@@ -142,7 +144,8 @@ pub(super) fn coverage(work: &Work<'_>) -> Coverage {
 pub(super) fn notes(work: &Work<'_>) -> Vec<Note> {
     let mut notes = versions(work);
     if !work.options.population.latency {
-        let message = "latency was not judged, as asked: structure and errors from three traces on each side".to_owned();
+        let message =
+            "latency was not judged, as asked: structure and errors from three traces on each side".to_owned();
         notes.push(Note { code: "latency_ignored", message });
     }
     notes

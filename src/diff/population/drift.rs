@@ -8,12 +8,14 @@ use crate::diff::effects::Metric;
 use crate::diff::kind::FindingKind;
 use crate::diff::types::{Confidence, Drift};
 use crate::model::{Pair, Side, units};
-use crate::stats::drift::empirical_null;
+use crate::stats::drift::{FEWEST_PATHS, empirical_null};
 
 /// Times below this say nothing about an environment, nanoseconds.
 const FLOOR_NS: f64 = 50_000.0;
+/// No path is known better than to 0.1 %.
+const LEAST_VARIANCE: f64 = 1e-6;
 /// Paths from which a scatter can be estimated.
-const ENOUGH: usize = 8;
+const ENOUGH: usize = FEWEST_PATHS;
 
 /// Common shift and scatter of ln(after / before).
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -41,7 +43,8 @@ pub(super) struct Drifts {
 
 impl Drifts {
     pub fn new(work: &Work<'_>, groups: &Groups, measured: &[Timed]) -> Drifts {
-        let counted = |one: &&Timed| one.metric == Metric::SelfTime && one.medians.before.max(one.medians.after) >= FLOOR_NS;
+        let counted =
+            |one: &&Timed| one.metric == Metric::SelfTime && !one.is_tail && one.values.before.max(one.values.after) >= FLOOR_NS;
         let usable: Vec<&Timed> = measured.iter().filter(counted).collect();
         let shifts: Vec<(f64, f64)> = usable.iter().map(|one| (one.shift.log_ratio.estimate, one.shift.se)).collect();
         let null = empirical_null(&shifts);
@@ -65,7 +68,8 @@ impl Drifts {
                     return None;
                 }
                 // An entry point of its own kind: all of its paths moved, and not as the others did.
-                Common::of(work, &of_group).filter(|own| (own.mu - overall.mu).abs() > drift_log(work) + 2.0 * overall.tau)
+                Common::of(work, &of_group)
+                    .filter(|own| (own.mu - overall.mu).abs() > drift_log(work) + 2.0 * overall.tau)
             })
             .collect();
         Drifts { overall, common, by_group }
@@ -111,25 +115,42 @@ fn own_nodes(work: &Work<'_>, drafts: &mut Drafts, draft: u32, is_meant: impl Fn
     }
 }
 
+/// The empirical null; of few paths, of which a scatter cannot be told, the middle one.
+fn null_of(shifts: &[(f64, f64)]) -> crate::stats::drift::Drift {
+    let mut null = empirical_null(shifts);
+    if shifts.len() < ENOUGH {
+        let mut values: Vec<f64> = shifts.iter().map(|shift| shift.0).collect();
+        values.sort_by(f64::total_cmp);
+        null.mu = values.get(values.len() / 2).copied().unwrap_or(0.0);
+    }
+    null
+}
+
 impl Common {
-    /// What moved at least four of five paths the same way, by more than chance and enough to be named.
+    /// What moved at least four of five of the paths that moved at all the same way, by more than chance and enough to
+    /// be named.
     fn of(work: &Work<'_>, shifts: &[(f64, f64)]) -> Option<Common> {
-        let null = empirical_null(shifts);
-        let same_way = shifts.iter().filter(|shift| shift.0 * null.mu > 0.0).count();
-        let count = shifts.len();
-        let errors: f64 = shifts.iter().map(|shift| shift.1 * shift.1).sum();
-        let spread = (null.tau * null.tau + errors / count.max(1) as f64).sqrt();
-        // The median of n values scatters by 1.2533 sigma / sqrt(n); four of those are beyond chance.
-        let beyond_chance = null.mu.abs() > 4.0 * 1.2533 * spread / (count.max(1) as f64).sqrt();
-        let is_common = count >= 3 && 10 * same_way >= 8 * count && null.mu.abs() > drift_log(work) && beyond_chance;
-        is_common.then_some(Common { mu: null.mu, same_way, count })
+        let null = null_of(shifts);
+        let moved = shifts.iter().filter(|(d, se)| d.abs() > *se);
+        let same_way = moved.clone().filter(|(d, _)| d * null.mu > 0.0).count();
+        let count = moved.count();
+        let precision: f64 =
+            shifts.iter().map(|(_, se)| 1.0 / (se * se + null.tau * null.tau).max(LEAST_VARIANCE)).sum();
+        // The standard error of a median is 1.2533 times that of a mean; four of those are beyond chance.
+        let beyond_chance = null.mu.abs() > 4.0 * 1.2533 / precision.sqrt();
+        let is_common = count >= 3
+            && 2 * count >= shifts.len()
+            && 10 * same_way >= 8 * count
+            && null.mu.abs() > drift_log(work)
+            && beyond_chance;
+        is_common.then_some(Common { mu: null.mu, same_way, count: shifts.len() })
     }
 
     fn add(&self, work: &Work<'_>, drafts: &mut Drafts, place: Pair<Option<u32>>) -> u32 {
         let mut draft = work.draft(FindingKind::Drift, place);
         draft.confidence = Confidence::Likely;
         draft.title = format!(
-            "everything takes {} as long: {} of {} call paths moved the same way",
+            "everything takes {} as long: {} of {} call paths clearly moved the same way",
             units::ratio(self.mu.exp()),
             self.same_way,
             self.count

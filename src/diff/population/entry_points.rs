@@ -16,9 +16,6 @@ use crate::stats::{counts, power, quantile};
 
 /// Smallest difference of the shares of the traffic.
 const LEAST_SHARE: f64 = 0.05;
-/// One-sided level and power for which the needed numbers of traces are given.
-const ALPHA: f64 = 0.001;
-const POWER: f64 = 0.8;
 
 /// The tests of one group.
 pub(super) struct Tested {
@@ -82,7 +79,7 @@ fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: P
     let samples = Pair::new(durations(work, group, Side::Before), durations(work, group, Side::After));
     let bounds = Bounds { floor_ns: options.min_effect_ns as f64, ..bounds(work, Pair::new(0, 0), environment) };
     tested.duration = duration(samples.as_ref(), traces, &bounds);
-    tested.p95 = tail_shift::test(samples.as_ref(), traces, &bounds);
+    tested.p95 = tail_shift::test(samples.as_ref(), traces, &bounds).map(|tail| tail.test);
     tested
 }
 
@@ -102,9 +99,9 @@ fn duration(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds) -> Op
 fn traffic(traces: Pair<u64>, all: Pair<u64>) -> Test {
     let mut test = Test::new(Metric::Traffic, "share", all, "fisher");
     let (before, after) = ((traces.before, all.before), (traces.after, all.after));
-    let interval = counts::newcombe(before, after, 0.95);
+    let interval = counts::newcombe(before.0, before.1, after.0, after.1, 0.95);
     (test.effect.estimate, test.effect.low, test.effect.high) = (interval.estimate, interval.low, interval.high);
-    test.p_differs = counts::fisher_two_sided(before, after);
+    test.p_differs = counts::fisher_two_sided(before.0, before.1, after.0, after.1);
     test.is_large = interval.estimate.abs() >= LEAST_SHARE;
     // Traffic is nobody's regression.
     test.most = Strength::Warn;
@@ -123,9 +120,9 @@ pub(super) fn entry_point(
         numbers::quantiles(samples.get(side), numbers::mean_of_group(work, group, side)?)
     };
     let error_rate = |side: Side| {
-        let weight = group.weight(work, side);
-        let errors: u128 = group.entries.get(side).iter().map(|&entry| work.sums(side, entry).errors).sum();
-        (weight > 0).then(|| plain(errors) / plain(weight))
+        let requests = group.requests(work, side);
+        let failed: u128 = group.entries.get(side).iter().map(|&entry| work.sums(side, entry).failed_calls).sum();
+        (requests > 0).then(|| plain(failed) / plain(requests))
     };
     let traces = group.traces(work);
     let options = &work.options.population;
@@ -146,9 +143,11 @@ pub(super) fn entry_point(
         attribution: rows.1,
         tail: rows.2,
         effects: tested.effects(),
-        detectable: log_sd.filter(|_| judged).map(|sd| 1.0 + power::detectable(sd, fewest, margin, ALPHA, POWER)),
-        needed_traces: log_sd.map(|sd| {
-            power::needed_traces(sd, options.must_detect, margin, ALPHA, POWER).max(options.min_traces)
-        }),
+        detectable: log_sd
+            .filter(|_| judged)
+            .map(|sd| 1.0 + power::detectable(sd, traces.before, traces.after, margin, power::ALPHA, power::POWER)),
+        needed_traces: log_sd
+            .filter(|_| options.latency)
+            .map(|sd| power::needed_traces(sd, options.must_detect, margin).max(options.min_traces)),
     })
 }

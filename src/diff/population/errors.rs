@@ -54,14 +54,16 @@ pub(super) fn failed(work: &Work<'_>, side: Side, node: u32, errors: fn(&Sums) -
 pub(super) fn test(counts: Pair<(u64, u64)>) -> Test {
     let n = counts.map(|count| count.1);
     let mut test = Test::new(Metric::ErrorRate, "share", n, "fisher");
-    let interval = counts::newcombe(counts.before, counts.after, 0.95);
+    let (before, after) = (counts.before, counts.after);
+    let interval = counts::newcombe(before.0, before.1, after.0, after.1, 0.95);
     (test.effect.estimate, test.effect.low, test.effect.high) = (interval.estimate, interval.low, interval.high);
     let rates = counts.map(|(failed, of)| failed as f64 / of.max(1) as f64);
-    let (few, many) = if rates.after > rates.before { (counts.before, counts.after) } else { (counts.after, counts.before) };
+    let (few, many) =
+        if rates.after > rates.before { (counts.before, counts.after) } else { (counts.after, counts.before) };
     let new = few.0 == 0 && many.0 >= NEW_ERRORS;
     let ratio = rates.before.max(rates.after) >= LEAST_RATIO * rates.before.min(rates.after);
     test.is_large = new || (ratio && interval.estimate.abs() >= LEAST_SHARE);
-    test.p_differs = counts::fisher_two_sided(counts.before, counts.after);
+    test.p_differs = counts::fisher_two_sided(before.0, before.1, after.0, after.1);
     let beyond = interval.low > LEAST_SHARE || interval.high < -LEAST_SHARE;
     test.p_exceeds = if beyond { test.p_differs } else { 1.0 };
     test
@@ -114,7 +116,12 @@ fn verdict(work: &Work<'_>, candidate: &mut Candidate) -> Option<Confidence> {
 
 fn title(work: &Work<'_>, candidate: &Candidate, worse: Side) -> String {
     let text = |(failed, of): (u64, u64)| {
-        format!("{} ({} of {})", units::percent(failed as f64 / of.max(1) as f64), units::count(failed), units::count(of))
+        format!(
+            "{} ({} of {})",
+            units::percent(failed as f64 / of.max(1) as f64),
+            units::count(failed),
+            units::count(of)
+        )
     };
     let (before, after) = (text(candidate.counts.before), text(candidate.counts.after));
     let kind = most_changed(work, candidate.place, worse);

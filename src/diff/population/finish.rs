@@ -161,7 +161,12 @@ fn line(work: &Work<'_>, side: Side, node: u32, kind: FindingKind, contribution_
         let (first, second) = (failed(Side::Before, before), failed(Side::After, after));
         let same_way = (second > first) == (kind == FindingKind::Failing);
         return (same_way && (second - first).abs() >= 0.005).then(|| {
-            format!("{} fails in {} → {}", work.label(Side::After, after), units::percent(first), units::percent(second))
+            format!(
+                "{} fails in {} → {}",
+                work.label(Side::After, after),
+                units::percent(first),
+                units::percent(second)
+            )
         });
     }
     let mean = |side: Side, node: u32| {

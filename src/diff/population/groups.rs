@@ -28,9 +28,9 @@ impl Group {
         Pair::new(sum(Side::Before), sum(Side::After))
     }
 
-    /// The weight of its traces on a side, in units of 2⁻³².
-    pub fn weight(&self, work: &Work<'_>, side: Side) -> u128 {
-        self.entries.get(side).iter().map(|&entry| work.sums(side, entry).weight).sum()
+    /// Its requests on a side by their weights, in units of 2⁻³².
+    pub fn requests(&self, work: &Work<'_>, side: Side) -> u128 {
+        self.entries.get(side).iter().map(|&entry| work.sums(side, entry).calls).sum()
     }
 
     /// The operation of its largest entry point, of the after side if it is there.
@@ -65,7 +65,8 @@ impl Groups {
         for pair in work.matched() {
             let (a, b) = (work.entry(Side::Before, pair.before), work.entry(Side::After, pair.after));
             let at_top = a == pair.before || b == pair.after;
-            if at_top && !work.is_match(Side::Before, pair.before, MatchReason::Moved)
+            if at_top
+                && !work.is_match(Side::Before, pair.before, MatchReason::Moved)
                 && let (Some(a), Some(b)) = (number(Side::Before, a), number(Side::After, b))
             {
                 sets.join(a, b);

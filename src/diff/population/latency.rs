@@ -6,6 +6,7 @@
 
 use super::drift::Environment;
 use super::judge::Test;
+use super::tail_shift;
 use super::work::Work;
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::model::profile::PathState;
@@ -14,22 +15,28 @@ use crate::stats::distribution::{t_above, t_two_sided};
 use crate::stats::histogram::Histogram;
 use crate::stats::rank::rank_test_shifted;
 use crate::stats::shift::{Shift, hodges_lehmann};
-use crate::stats::quantile;
+use crate::stats::{Interval, quantile};
 
 /// Level of the intervals that are shown.
 const LEVEL: f64 = 0.95;
 /// Difference of the shares of zero times from which instrumentation changed and not time: a client span's self time
 /// is zero where its server was recorded, because then it is the edge's.
 const ZEROS: f64 = 0.2;
+/// Places whose tails are looked at.
+const MOST_TAILS: usize = 100;
 
 /// One metric of one place.
+#[derive(Clone)]
 pub(super) struct Timed {
     pub place: Pair<u32>,
+    /// Self time or edge time.
     pub metric: Metric,
+    /// Whether it is about the slowest calls, and not about the middle.
+    pub is_tail: bool,
     /// ln(after / before).
     pub shift: Shift,
-    /// Medians, nanoseconds.
-    pub medians: Pair<f64>,
+    /// Medians, nanoseconds; for the tail what was compared there.
+    pub values: Pair<f64>,
     pub test: Test,
 }
 
@@ -37,6 +44,27 @@ impl Timed {
     /// Ratio after/before by estimate.
     pub fn ratio(&self) -> f64 {
         self.shift.log_ratio.estimate.exp()
+    }
+
+    /// Fills in the tests, now that the environment is known.
+    pub fn test(&mut self, work: &Work<'_>, bounds: &Bounds) {
+        let (Some(before), Some(after)) =
+            (work.state(Side::Before, self.place.before), work.state(Side::After, self.place.after))
+        else {
+            return;
+        };
+        let samples = Pair::new(histogram(before, self.metric), histogram(after, self.metric));
+        if !self.is_tail {
+            return test(samples, &self.shift, self.values, bounds, &mut self.test);
+        }
+        if let Some(found) = tail_shift::test(samples, self.test.effect.n, bounds) {
+            self.values = found.values;
+            let log = |ratio: f64| ratio.ln();
+            let effect = found.test.effect;
+            self.shift.log_ratio =
+                Interval { estimate: log(effect.estimate), low: log(effect.low), high: log(effect.high) };
+            self.test = Test { most: self.test.most, ..found.test };
+        }
     }
 }
 
@@ -49,7 +77,7 @@ pub(super) const fn histogram(state: &PathState, metric: Metric) -> &Histogram {
     }
 }
 
-/// Measures every place with enough traces on both sides. Its tests are still to be filled in by [`test`].
+/// Measures every place with enough traces on both sides. Its tests are still to be filled in by [`Timed::test`].
 pub(super) fn measure(work: &Work<'_>) -> Vec<Timed> {
     let mut measured = Vec::new();
     for place in work.matched() {
@@ -57,7 +85,8 @@ pub(super) fn measure(work: &Work<'_>) -> Vec<Timed> {
         if traces.before.min(traces.after) < work.options.population.min_traces.max(2) {
             continue;
         }
-        let (Some(before), Some(after)) = (work.state(Side::Before, place.before), work.state(Side::After, place.after))
+        let (Some(before), Some(after)) =
+            (work.state(Side::Before, place.before), work.state(Side::After, place.after))
         else {
             continue;
         };
@@ -68,7 +97,26 @@ pub(super) fn measure(work: &Work<'_>) -> Vec<Timed> {
             }
         }
     }
+    let tails = tails(work, &measured);
+    measured.extend(tails);
     measured
+}
+
+/// The places whose tails are looked at: those with the most time.
+fn tails(work: &Work<'_>, measured: &[Timed]) -> Vec<Timed> {
+    let time = |one: &Timed| {
+        let of = |side: Side| {
+            let sums = work.sums(side, *one.place.get(side));
+            if one.metric == Metric::EdgeTime { sums.edge_ns } else { sums.self_ns }
+        };
+        of(Side::Before).max(of(Side::After))
+    };
+    let mut order: Vec<(u128, usize)> = measured.iter().map(time).zip(0..).collect();
+    order.sort_by_key(|&(time, index)| (std::cmp::Reverse(time), index));
+    order.truncate(MOST_TAILS);
+    order.sort_by_key(|&(_, index)| index);
+    let tail = |&(_, index): &(u128, usize)| Some(Timed { is_tail: true, ..measured.get(index)?.clone() });
+    order.iter().filter_map(tail).collect()
 }
 
 /// Whether both sides have times, and not because one recorded what the other did not.
@@ -86,7 +134,7 @@ fn timed(place: Pair<u32>, metric: Metric, samples: Pair<&Histogram>, traces: Pa
     let mut test = Test::new(metric, "ratio", traces, "clustered_brunner_munzel");
     test.effect = with_ratio(test.effect, &shift);
     let medians = Pair::new(quantile::quantile(samples.before, 0.5)?, quantile::quantile(samples.after, 0.5)?);
-    Some(Timed { place, metric, shift, medians, test })
+    Some(Timed { place, metric, is_tail: false, shift, values: medians, test })
 }
 
 /// An effect with the shift as its ratio.
@@ -105,7 +153,7 @@ pub(super) struct Bounds {
     pub environment: Environment,
 }
 
-/// Fills in the p values of a shift.
+/// Fills in the p values of a shift of the middle.
 pub(super) fn test(samples: Pair<&Histogram>, shift: &Shift, medians: Pair<f64>, bounds: &Bounds, test: &mut Test) {
     let (mu, tau) = (bounds.environment.mu, bounds.environment.tau);
     let d = shift.log_ratio.estimate;

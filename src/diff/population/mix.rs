@@ -19,18 +19,15 @@ const LISTED: usize = 4;
 
 /// The rows, which sum to the change of the mean over all requests; none when a side is empty.
 pub(super) fn overall(work: &Work<'_>, groups: &Groups, mix: Option<usize>) -> Vec<AttributionRow> {
-    let weight = Pair::new(work.sums(Side::Before, ROOT).weight, work.sums(Side::After, ROOT).weight);
-    let total = |side: Side| -> u128 {
-        work.children(side, ROOT).map(|entry| work.sums(side, entry).duration_ns).sum()
-    };
-    let mean = |side: Side| numbers::rounded(total(side), *weight.get(side));
+    let requests = Pair::new(work.sums(Side::Before, ROOT), work.sums(Side::After, ROOT));
+    let mean = |side: Side| numbers::rounded(requests.get(side).duration_ns, requests.get(side).calls);
     let (Some(before), Some(after)) = (mean(Side::Before), mean(Side::After)) else { return Vec::new() };
     let mut rows = Vec::new();
     let mut own = 0;
     for group in groups.list.iter().filter(|group| group.is_matched()) {
         let means = [Side::Before, Side::After].map(|side| numbers::mean_of_group(work, group, side));
         let [Some(first), Some(second)] = means else { continue };
-        let share = |side: Side| plain(group.weight(work, side)) / plain(*weight.get(side));
+        let share = |side: Side| plain(group.requests(work, side)) / plain(requests.get(side).calls);
         let change = f64::midpoint(share(Side::Before), share(Side::After)) * (second - first) as f64;
         let contribution_ns = change.round() as i64;
         own += contribution_ns;
@@ -70,7 +67,8 @@ pub(super) fn add(work: &Work<'_>, groups: &Groups, tested: &[Tested], drafts: &
             let group = groups.list.get(*number)?;
             let traces = group.traces(work);
             let share = |traces: u64, of: u64| units::percent(traces as f64 / of.max(1) as f64);
-            let (before, after) = (share(traces.before, test.effect.n.before), share(traces.after, test.effect.n.after));
+            let (before, after) =
+                (share(traces.before, test.effect.n.before), share(traces.after, test.effect.n.after));
             Some(format!("`{}` {before} → {after}", group.operation(work)?))
         })
         .collect();

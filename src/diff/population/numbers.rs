@@ -20,7 +20,7 @@ pub(super) fn quantiles(sample: &Histogram, mean: i64) -> Option<Quantiles> {
 /// Mean duration of a group's requests, whole nanoseconds; `None` without requests.
 pub(super) fn mean_of_group(work: &Work<'_>, group: &Group, side: Side) -> Option<i64> {
     let total: u128 = group.entries.get(side).iter().map(|&entry| work.sums(side, entry).duration_ns).sum();
-    rounded(total, group.weight(work, side))
+    rounded(total, group.requests(work, side))
 }
 
 /// A quotient of weighted sums, rounded half up; `None` for nothing.

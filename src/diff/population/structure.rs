@@ -14,6 +14,7 @@ use crate::diff::structure::{TakenOver, taken_over};
 use crate::diff::types::{Confidence, MatchInfo, Note};
 use crate::diff::units::{Role, Units};
 use crate::model::{Pair, Side, units};
+use crate::stats::absence::{needed_for_absence, p_absent};
 use crate::stats::counts;
 
 /// Shards in which a path must occur before its absence says anything: a burst stays in a few.
@@ -83,9 +84,9 @@ impl Seen {
             Side::After => (other, (self.traces, self.of)),
         };
         let mut test = Test::new(Metric::Presence, "share", Pair::new(before.1, after.1), "jeffreys_absence");
-        let interval = counts::newcombe(before, after, 0.95);
+        let interval = counts::newcombe(before.0, before.1, after.0, after.1, 0.95);
         (test.effect.estimate, test.effect.low, test.effect.high) = (interval.estimate, interval.low, interval.high);
-        test.p_differs = counts::p_absent(self.traces, self.of, self.others);
+        test.p_differs = p_absent(self.traces, self.of, self.others);
         test.p_exceeds = test.p_differs;
         // A burst in a few shards may be one event; with few traces there are few shards.
         test.is_large = self.shards >= LEAST_SHARDS.min(self.of as usize);
@@ -95,9 +96,7 @@ impl Seen {
 
 /// The unmatched parts of both trees.
 pub(super) fn units_of(work: &Work<'_>) -> Pair<Units> {
-    let of = |side: Side| {
-        Units::new(work.trees.get(side), &work.alignment, side, |node| work.spans(side, node))
-    };
+    let of = |side: Side| Units::new(work.trees.get(side), &work.alignment, side, |node| work.spans(side, node));
     Pair::new(of(Side::Before), of(Side::After))
 }
 
@@ -271,11 +270,14 @@ fn service(work: &Work<'_>, taken: &TakenOver) -> Draft {
 fn not_seen(work: &Work<'_>, unseen: &[Seen]) -> Vec<Note> {
     let level = work.level(super::work::Family::Structure);
     let missing = unseen.iter().filter(|seen| seen.side == Side::Before);
-    let needed = |seen: &Seen| counts::needed_for_absence(seen.traces, seen.of, level);
+    let needed = |seen: &Seen| needed_for_absence(seen.traces, seen.of, level);
     let Some(most) = missing.clone().max_by_key(|seen| (seen.traces, std::cmp::Reverse(seen.parent))) else {
         return Vec::new();
     };
-    let Some(needs) = needed(most).filter(|&needs| needs > most.others) else { return Vec::new() };
+    let needs = needed(most);
+    if needs <= most.others {
+        return Vec::new();
+    }
     let count = missing.count() as u64;
     let (paths, was) = (units::counted(count, "call path", "call paths"), if count == 1 { "was" } else { "were" });
     vec![Note {

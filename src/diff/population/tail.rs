@@ -72,7 +72,13 @@ pub(super) fn attribute_tail(
     let group = groups.list.get(number)?;
     let slowest = Pair::new(Slowest::new(work, group, Side::Before), Slowest::new(work, group, Side::After));
     let part = |side: Side, node: u32| slowest.get(side).part(work, side, node);
-    let requests = Requests { weight: slowest.map(|slowest| slowest.weight), part: &part };
+    // The bins count traces, the parts requests: a trace may make several.
+    let weight = |side: Side| {
+        let slowest = slowest.get(side).weight as f64;
+        let traces: u128 = group.entries.get(side).iter().map(|&entry| work.sums(side, entry).weight).sum();
+        (slowest * (group.requests(work, side) as f64 / traces.max(1) as f64)).round() as u128
+    };
+    let requests = Requests { weight: Pair::new(weight(Side::Before), weight(Side::After)), part: &part };
     let means = means(work, groups, number, &requests);
     let delta = means.after?.checked_sub(means.before?)?;
     (means.after? > 0 || means.before? > 0).then(|| attribute(work, owners, groups, number, &requests, delta))

@@ -2,6 +2,7 @@
 
 use super::judge::Test;
 use super::latency::Timed;
+use super::tail_shift;
 use super::work::Work;
 use crate::diff::draft::{Drafts, NOBODY};
 use crate::diff::effects::Metric;
@@ -20,6 +21,11 @@ pub(super) fn add(work: &Work<'_>, drafts: &mut Drafts, measured: &[Timed]) {
             }
             continue;
         }
+        if let Some(draft) = told(drafts, one).and_then(|number| drafts.list.get_mut(number)) {
+            draft.evidence.push(format!("{} {change}", what(one)));
+            draft.effects.push(one.test.effect);
+            continue;
+        }
         if one.metric == Metric::SelfTime
             && let Some(number) = absorbed(work, drafts, one)
         {
@@ -29,12 +35,7 @@ pub(super) fn add(work: &Work<'_>, drafts: &mut Drafts, measured: &[Timed]) {
         }
         let kind = if one.ratio() > 1.0 { FindingKind::Slower } else { FindingKind::Faster };
         let mut draft = work.draft(kind, Pair::new(Some(a), Some(b)));
-        let what = match one.metric {
-            Metric::EdgeTime => "edge time (network and queue to it)",
-            Metric::P95 => "slowest 5 %",
-            _ => "self time",
-        };
-        draft.title = format!("{what} {change}");
+        draft.title = format!("{} {change}", what(one));
         draft.confidence = one.test.confidence();
         draft.effects.push(one.test.effect);
         draft.evidence.extend(became_critical(work, one));
@@ -46,14 +47,36 @@ pub(super) fn add(work: &Work<'_>, drafts: &mut Drafts, measured: &[Timed]) {
     }
 }
 
-/// Median and ratio with its interval: `100 ms → 150 ms (×1.50, 95 % sure of ×1.42 to ×1.58)`.
+/// What got slower or faster, in words.
+fn what(one: &Timed) -> String {
+    let time = if one.metric == Metric::EdgeTime { "edge time (network and queue to it)" } else { "self time" };
+    match one.test.effect.method {
+        tail_shift::P95 => format!("95th percentile of the {time}"),
+        tail_shift::MEAN => format!("mean {time}"),
+        _ => time.to_owned(),
+    }
+}
+
+/// The draft that tells already that the middle of the same times moved the same way.
+fn told(drafts: &Drafts, one: &Timed) -> Option<usize> {
+    if !one.is_tail {
+        return None;
+    }
+    drafts.list.iter().position(|draft| {
+        let same = draft.nodes.after.first() == Some(&one.place.after)
+            && draft.kind == if one.ratio() > 1.0 { FindingKind::Slower } else { FindingKind::Faster };
+        same && draft.effects.first().is_some_and(|effect| effect.metric == one.metric)
+    })
+}
+
+/// Value and ratio with its interval: `100 ms → 150 ms (×1.50, ×1.42 to ×1.58)`.
 pub(super) fn change(one: &Timed) -> String {
     let ns = |ns: f64| units::duration(ns.max(0.0).round() as u64);
     let Test { effect, .. } = &one.test;
     format!(
         "{} → {} ({}, {} to {})",
-        ns(one.medians.before),
-        ns(one.medians.after),
+        ns(one.values.before),
+        ns(one.values.after),
         units::ratio(effect.estimate),
         units::ratio(effect.low),
         units::ratio(effect.high)
@@ -115,11 +138,6 @@ fn became_critical(work: &Work<'_>, one: &Timed) -> Option<String> {
         sums.critical_calls as f64 / sums.calls.max(1) as f64
     };
     let (before, after) = (share(Side::Before), share(Side::After));
-    ((before - after).abs() >= 0.25).then(|| {
-        format!(
-            "on the critical path in {} → {} of its calls",
-            units::percent(before),
-            units::percent(after)
-        )
-    })
+    ((before - after).abs() >= 0.25)
+        .then(|| format!("on the critical path in {} → {} of its calls", units::percent(before), units::percent(after)))
 }

@@ -8,6 +8,7 @@ use crate::diff::paths::{PathId, Paths};
 use crate::diff::types::MatchInfo;
 use crate::model::profile::{ONE, PathState, Profile, Sums};
 use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, SpanId, Symbol, TraceId, units};
+use std::sync::Arc;
 
 /// Both sides, to loop over.
 pub(super) const SIDES: [Side; 2] = [Side::Before, Side::After];
@@ -52,7 +53,7 @@ impl Family {
 pub(super) struct Work<'a> {
     pub options: &'a DiffOptions,
     /// Both profiles, sorted ([`Profile::canonical`]) and with one table of operations.
-    pub profiles: Pair<Profile>,
+    pub profiles: Pair<Arc<Profile>>,
     /// One node a call path.
     pub trees: Pair<Tree>,
     pub alignment: Alignment,
@@ -68,13 +69,13 @@ pub(super) struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// Aligns two profiles that were unified: see [`super::unify`].
-    pub fn new(profiles: Pair<Profile>, options: &'a DiffOptions, q: f64) -> Work<'a> {
-        let trees = profiles.as_ref().map(tree_of);
+    pub fn new(profiles: Pair<Arc<Profile>>, options: &'a DiffOptions, q: f64) -> Work<'a> {
+        let trees = profiles.as_ref().map(|profile| tree_of(profile));
         let alignment = align::align(&trees.before, &trees.after, &profiles.after.operations);
         let mut paths = Paths::default();
         let path_of = trees.as_ref().map(|tree| paths.of_tree(tree));
         let sums = profiles.as_ref().map(|profile| {
-            let root = Sums { traces: profile.totals.traces, weight: weight_of_all(profile), ..Sums::default() };
+            let root = Sums { traces: profile.totals.traces, ..entries_together(profile) };
             std::iter::once(root).chain(profile.paths().iter().map(|path| path.state.shards.total())).collect()
         });
         let entry_of = trees.as_ref().map(entries);
@@ -86,12 +87,17 @@ impl<'a> Work<'a> {
         self.q * family.share()
     }
 
+    /// The level of all families together.
+    pub const fn all_level(&self) -> f64 {
+        self.q
+    }
+
     /// The state of a node; `None` for the virtual root.
     pub fn state(&self, side: Side, node: u32) -> Option<&PathState> {
         self.profiles.get(side).paths().get((node as usize).checked_sub(1)?).map(|path| &path.state)
     }
 
-    /// A node's sums over all shards. Those of the virtual root count all traces.
+    /// A node's sums over all shards. Those of the virtual root are of all entry points; its traces are all traces.
     pub fn sums(&self, side: Side, node: u32) -> Sums {
         self.sums.get(side).get(node as usize).copied().unwrap_or_default()
     }
@@ -220,10 +226,13 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Traces by their weights: the sum over the entry points.
-fn weight_of_all(profile: &Profile) -> u128 {
-    let entries = profile.paths().iter().filter(|path| path.parent == NO_PARENT);
-    entries.map(|path| path.state.shards.total().weight).sum()
+/// The sums over the entry points.
+fn entries_together(profile: &Profile) -> Sums {
+    let mut all = Sums::default();
+    for path in profile.paths().iter().filter(|path| path.parent == NO_PARENT) {
+        all.add(&path.state.shards.total());
+    }
+    all
 }
 
 fn tree_of(profile: &Profile) -> Tree {

@@ -3,9 +3,8 @@
 use super::attributes::Looked;
 use super::instances::Named;
 use super::{Group, Memory, Scratch};
-use crate::model::profile::{Bucket, ENTRY_SHARDS, Exemplar, Instance, PathState, SHARDS, Sums, stable_hash};
+use crate::model::profile::{Bucket, ENTRY_SHARDS, Exemplar, Instance, PathState, SHARDS, Sums, bin_of, stable_hash};
 use crate::model::{NO_PARENT, Part, Span, Status, Symbol, Symbols, Trace, masking};
-use crate::stats::histogram::bin_of;
 
 /// An error without type and message.
 const UNNAMED_ERROR: &str = "(unnamed)";

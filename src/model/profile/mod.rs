@@ -13,7 +13,7 @@ mod timeline;
 mod totals;
 mod values;
 
-pub use crate::stats::histogram::ONE;
+pub use crate::stats::histogram::{ONE, bin_of};
 pub use canonical::MAX_NAMES;
 pub use exemplars::{Exemplar, Exemplars};
 pub use instances::{Instance, InstanceKey, Instances};
@@ -91,6 +91,13 @@ impl Profile {
     /// The index of a path that is known.
     pub fn find(&self, parent: u32, operation: OperationId) -> Option<u32> {
         self.known.get(&(parent, operation)).copied()
+    }
+
+    /// Takes back the paths from this index on, to which nothing was added yet.
+    pub fn forget_paths(&mut self, from: usize) {
+        for path in self.paths.drain(from.min(self.paths.len())..) {
+            self.known.remove(&(path.parent, path.operation));
+        }
     }
 
     /// The state of a path, to add to.
