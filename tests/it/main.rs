@@ -20,6 +20,7 @@ mod fold;
 mod fuzz_corpus;
 mod gate;
 mod gate_numbers;
+mod gate_reports;
 mod generate;
 mod identity;
 mod json;
