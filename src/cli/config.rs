@@ -5,7 +5,8 @@
 use super::args::{Color, Common, DiffArgs, min_ratio, parse_size, parse_time, sigmas};
 use super::engine::{OperationRule, Rules};
 use super::error::Problem;
-use crate::diff::DiffOptions;
+use super::policy;
+use crate::diff::{DiffOptions, Policy};
 use crate::model::Limits;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
 use sha2::{Digest, Sha256};
@@ -14,6 +15,7 @@ use std::env;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 
 /// Name of the configuration file.
 const FILE: &str = "spandiff.toml";
@@ -27,6 +29,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What the user says about operations.
     pub rules: Rules,
+    /// What the gate is told, as far as the configuration file says.
+    pub policy: Policy,
     /// When to colour.
     pub color: Color,
     /// How many threads.
@@ -43,6 +47,10 @@ struct Written {
     limits: LimitsTable,
     output: OutputTable,
     operation: Vec<OperationRule>,
+    schema: Option<policy::Schema>,
+    gate: policy::GateTable,
+    rule: Vec<Spanned<policy::RuleTable>>,
+    accept: Vec<policy::Accept>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -72,9 +80,9 @@ struct LimitsTable(BTreeMap<String, u64>);
 
 /// Puts all layers together.
 pub fn settings(common: &Common, diff: Option<&DiffArgs>) -> Result<Settings, Problem> {
-    let written = match file(common)? {
+    let (written, policy) = match file(common)? {
         Some(path) => parse(&path)?,
-        None => Written::default(),
+        None => (Written::default(), Policy::default()),
     };
     let mut limits = Limits::default();
     let mut set = written.limits.0;
@@ -82,7 +90,7 @@ pub fn settings(common: &Common, diff: Option<&DiffArgs>) -> Result<Settings, Pr
     for (name, value) in &set {
         limits.set(name, *value);
     }
-    let options = options(&written.diff, diff);
+    let options = options(&written.diff, diff, &policy);
     let rules = Rules { operations: written.operation };
     let sha256 = fingerprint(&options, &set, &rules);
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -90,13 +98,14 @@ pub fn settings(common: &Common, diff: Option<&DiffArgs>) -> Result<Settings, Pr
         options,
         limits,
         rules,
+        policy,
         color: common.color.or(written.output.color).unwrap_or(Color::Auto),
         threads: common.threads.or(written.output.threads).map_or_else(cores, NonZeroUsize::get),
         sha256,
     })
 }
 
-fn options(table: &DiffTable, args: Option<&DiffArgs>) -> DiffOptions {
+fn options(table: &DiffTable, args: Option<&DiffArgs>, policy: &Policy) -> DiffOptions {
     let default = DiffOptions::default();
     DiffOptions {
         min_ratio: args.and_then(|args| args.min_ratio).or(table.min_ratio).unwrap_or(default.min_ratio),
@@ -109,7 +118,7 @@ fn options(table: &DiffTable, args: Option<&DiffArgs>) -> DiffOptions {
         max_findings: args.and_then(|args| args.max_findings).or(table.max_findings).unwrap_or(default.max_findings),
         // Folded stacks are made of the tree; the other formats show it when asked to.
         tree: args.is_some_and(DiffArgs::needs_tree),
-        population: default.population,
+        population: policy.population(),
     }
 }
 
@@ -157,14 +166,24 @@ fn user_directory() -> Option<PathBuf> {
         .or_else(|| directory("HOME").map(|home| home.join(".config")))
 }
 
-fn parse(path: &Path) -> Result<Written, Problem> {
+fn parse(path: &Path) -> Result<(Written, Policy), Problem> {
     let text = std::fs::read_to_string(path).map_err(|error| {
         Problem::new(format!("cannot read configuration {}", path.display())).cause(error.to_string())
     })?;
-    toml::from_str(&text).map_err(|error| {
-        let line = error.span().map_or(1, |span| text.get(..span.start).unwrap_or(&text).matches('\n').count() + 1);
-        Problem::new(format!("configuration {} is not valid at line {line}", path.display())).cause(error.message())
-    })
+    let invalid = |at: usize| {
+        let line = text.get(..at).unwrap_or(&text).matches('\n').count() + 1;
+        Problem::new(format!("configuration {} is not valid at line {line}", path.display()))
+    };
+    let mut written: Written = toml::from_str(&text)
+        .map_err(|error| invalid(error.span().map_or(0, |span| span.start)).cause(error.message()))?;
+    let tables = policy::Written {
+        schema: written.schema.take(),
+        gate: std::mem::take(&mut written.gate),
+        rule: std::mem::take(&mut written.rule),
+        accept: std::mem::take(&mut written.accept),
+    };
+    let policy = policy::policy(&tables).map_err(|conflict| invalid(conflict.at).cause(conflict.cause(&text)))?;
+    Ok((written, policy))
 }
 
 fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
@@ -263,7 +282,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
         std::fs::write(&path, text).unwrap();
-        parse(&path)
+        parse(&path).map(|(written, _)| written)
     }
 
     #[test]
@@ -273,7 +292,7 @@ mod tests {
              [output]\ncolor = \"never\"\n[[operation]]\nservice = \"a\"\nignore = true\n",
         )
         .unwrap();
-        let options = options(&written.diff, None);
+        let options = options(&written.diff, None, &Policy::default());
         assert_eq!((options.min_ratio, options.min_time_ns, options.jitter_sigmas), (1.5, 2_000_000, 3.5));
         assert_eq!(written.limits.0, BTreeMap::from([("events".into(), 7), ("record_bytes".into(), 1 << 20)]));
         assert_eq!(written.output.color, Some(Color::Never));
@@ -291,6 +310,8 @@ mod tests {
             ("[limits]\nevents = \"many\"\n", 2, "many"),
             ("[output]\ncolor = \"red\"\n", 2, "red"),
             ("[[operation]]\nservice = \"a\"\nname = 7\n", 3, "string"),
+            ("[gate]\nmin_effect = \"5\"\n", 2, "percentage"),
+            ("[[rule]]\nmatch = { entry = \"a\" }\ncritical = true\nmode = \"warn\"\n", 1, "contradicts"),
             ("diff = [\n", 1, ""),
         ] {
             let shown = format!("{:?}", written(text).unwrap_err());

@@ -11,8 +11,11 @@ mod config;
 mod engine;
 mod error;
 mod exit;
+mod halves;
 mod inputs;
+mod opened;
 mod output;
+mod policy;
 mod progress;
 mod reading;
 

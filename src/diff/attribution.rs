@@ -7,7 +7,7 @@
 use super::draft::{Drafts, NOBODY};
 use super::types::AttributionRow;
 use super::work::Work;
-use crate::model::{OperationId, Side};
+use crate::model::{OperationId, Operations, Side};
 use std::collections::BTreeMap;
 
 /// Rows without a finding that are told one by one.
@@ -60,7 +60,7 @@ pub(super) fn attribute(work: &Work<'_>, drafts: &Drafts) -> Attribution {
 /// The rows of the report: findings in the order of their ranks, then the largest of the rest, then all that is left.
 /// `rank` gives for each draft its place among the findings, `None` for those left out.
 pub(super) fn rows(
-    work: &Work<'_>,
+    operations: &Operations,
     attribution: &Attribution,
     rank: &[Option<usize>],
     titles: &[String],
@@ -78,10 +78,10 @@ pub(super) fn rows(
     }
     let change: u64 = attribution.rest.values().chain(&attribution.by_draft).map(|ns| ns.unsigned_abs()).sum();
     let mut rest: Vec<(OperationId, i64)> = attribution.rest.iter().map(|(&operation, &ns)| (operation, ns)).collect();
-    rest.sort_by_key(|&(operation, ns)| (std::cmp::Reverse(ns.unsigned_abs()), work.operations().get(operation)));
+    rest.sort_by_key(|&(operation, ns)| (std::cmp::Reverse(ns.unsigned_abs()), operations.get(operation)));
     for (index, (operation, contribution_ns)) in rest.into_iter().enumerate() {
         let is_large = contribution_ns.unsigned_abs() as f64 >= NAMED_SHARE * change as f64;
-        match work.operations().get(operation) {
+        match operations.get(operation) {
             Some(operation) if index < NAMED_ROWS && is_large => {
                 rows.push(AttributionRow { finding: None, label: operation.to_string(), contribution_ns });
             }

@@ -16,22 +16,25 @@ pub(super) fn chain(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> Vec
     let example =
         draft.example.after.map(|node| (Side::After, node)).or(draft.example.before.map(|node| (Side::Before, node)));
     let Some((side, node)) = example else { return Vec::new() };
-    let mut lines: Vec<String> = Vec::new();
-    let mut at = work.node(side, node).parent;
-    for _ in 0..ANCESTORS {
-        if at == 0 || at == u32::MAX {
-            break;
-        }
-        lines.extend(line(work, side, at, draft.kind, contribution_ns));
-        at = work.node(side, at).parent;
-    }
+    let above = std::iter::successors(Some(node), |&at| {
+        let parent = work.node(side, at).parent;
+        (parent != 0 && parent != u32::MAX).then_some(parent)
+    });
+    let lines = above.skip(1).map(|at| line(work, side, at, draft.kind, contribution_ns));
+    ladder(lines, || format!("{}: {}", work.label(side, node), draft.title))
+}
+
+/// A chain from what the callers say, the nearest one first, and the cause, which is told only when somebody says
+/// something.
+pub(super) fn ladder(callers: impl Iterator<Item = Option<String>>, cause: impl FnOnce() -> String) -> Vec<String> {
+    let mut lines: Vec<String> = callers.take(ANCESTORS).flatten().collect();
     lines.reverse();
     if lines.len() > LEVELS {
         let skipped = lines.len() - LEVELS;
         lines.splice(LEVELS / 2..LEVELS / 2 + skipped, [format!("… {skipped} levels …")]);
     }
     if !lines.is_empty() {
-        lines.push(format!("{}: {}", work.label(side, node), draft.title));
+        lines.push(cause());
     }
     lines
 }

@@ -11,7 +11,7 @@ use crate::align::hash::mix;
 use crate::model::{Pair, Side};
 
 /// Scores below this are shown as uncertain.
-const UNCERTAIN: f64 = 0.7;
+pub(super) const UNCERTAIN: f64 = 0.7;
 
 /// Fills in a draft's numbers. `hashes` are the fingerprints of the call paths, `contribution_ns` is its share of the critical path's change.
 pub(super) fn finding(work: &Work<'_>, hashes: &[u64], draft: &Draft, contribution_ns: i64) -> Finding {
@@ -108,19 +108,22 @@ pub(super) fn of_durations(sorted: &[u64]) -> Option<Quantiles> {
     })
 }
 
+/// What an attribution calls a finding.
+pub(super) fn label(finding: &Finding) -> String {
+    finding.operation().map_or_else(String::new, |operation| format!("{operation}, {}", finding.kind.name()))
+}
+
 /// Kind and paths as 64 bits of hex: the same finding has the same fingerprint in every run and version.
-fn fingerprint(draft: &Draft, hashes: &[u64]) -> String {
+pub(super) fn fingerprint(draft: &Draft, hashes: &[u64]) -> String {
     let of = |path: PathId| hashes.get(path.0 as usize).copied().unwrap_or_default();
     let path = mix(of(draft.path) ^ text_hash(0, draft.kind.name()));
     format!("{:016x}", mix(path ^ draft.from_path.map_or(0, of).rotate_left(1)))
 }
 
 /// What decides the order: errors and structure are certain and come before jitter-sized time, but nothing comes
-/// before a change that makes up most of the request.
-fn weight(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> f64 {
-    let longest = work.root_ns(Side::Before).max(work.root_ns(Side::After)).unwrap_or(1).max(1);
-    let share = contribution_ns.unsigned_abs() as f64 / longest as f64;
-    let certain = match draft.kind {
+/// before a change that makes up most of the request, whose `share` it is.
+pub(super) fn weight(kind: FindingKind, share: f64) -> f64 {
+    let certain = match kind {
         FindingKind::Failing
         | FindingKind::Recovered
         | FindingKind::InstanceFailing
@@ -150,14 +153,22 @@ fn weight(work: &Work<'_>, draft: &Draft, contribution_ns: i64) -> f64 {
 
 /// The drafts' numbers, most important first; equal ones by their texts, so that no table order shows.
 pub(super) fn ranked(work: &Work<'_>, drafts: &[Draft], attribution: &Attribution) -> Vec<usize> {
-    let places = work.paths.order(work.operations());
+    let longest = work.root_ns(Side::Before).max(work.root_ns(Side::After)).unwrap_or(1).max(1);
+    let weights = drafts.iter().enumerate().map(|(number, draft)| {
+        let contribution = attribution.by_draft.get(number).copied().unwrap_or(0);
+        weight(draft.kind, contribution.unsigned_abs() as f64 / longest as f64)
+    });
+    in_order(weights, drafts, &work.paths.order(work.operations()))
+}
+
+/// The drafts' numbers by weight; equal ones by the places of their call paths in the order of texts.
+pub(super) fn in_order(weights: impl Iterator<Item = f64>, drafts: &[Draft], places: &[u32]) -> Vec<usize> {
     let mut order: Vec<(f64, u32, usize)> = drafts
         .iter()
+        .zip(weights)
         .enumerate()
-        .map(|(number, draft)| {
-            let contribution = attribution.by_draft.get(number).copied().unwrap_or(0);
-            let place = places.get(draft.path.0 as usize).copied().unwrap_or_default();
-            (weight(work, draft, contribution), place, number)
+        .map(|(number, (draft, weight))| {
+            (weight, places.get(draft.path.0 as usize).copied().unwrap_or_default(), number)
         })
         .collect();
     order.sort_by(|x, y| y.0.total_cmp(&x.0).then_with(|| x.1.cmp(&y.1)).then(x.2.cmp(&y.2)));

@@ -93,4 +93,19 @@ pub struct NodeSide {
     pub kind: Kind,
     /// Span id.
     pub span_id: SpanId,
+    /// What only many traces have; `None` for a pair.
+    pub many: Option<NodeStats>,
+}
+
+/// One side of a merged node over many traces.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NodeStats {
+    /// Calls in one trace of the entry point, the mean.
+    pub calls_per_trace: f64,
+    /// Share of the traces with the node in which it failed, by itself or not.
+    pub error_rate: f64,
+    /// Traces with the node.
+    pub traces: u64,
+    /// 95th percentile of the duration of its spans, nanoseconds.
+    pub p95_ns: u64,
 }

@@ -3,10 +3,63 @@
 use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
 use super::merged::{Mark, NodeSide, TreeNode};
+use super::options::DiffOptions;
 use super::types::MatchInfo;
 use super::work::Work;
-use crate::align::{ROOT, UNMATCHED};
-use crate::model::{Pair, Side};
+use crate::align::{Alignment, Node, ROOT, Tree, UNMATCHED};
+use crate::model::{Operation, OperationId, Pair, Side};
+
+/// What a merged tree is made of: two trees, their alignment and each node's numbers.
+pub(super) trait Sides {
+    fn trees(&self) -> &Pair<Tree>;
+    fn alignment(&self) -> &Alignment;
+    fn options(&self) -> &DiffOptions;
+    fn operation(&self, id: OperationId) -> Operation;
+    /// What a row shows of a node on its side.
+    fn numbers(&self, side: Side, node: u32) -> NodeSide;
+
+    fn node(&self, side: Side, node: u32) -> &Node {
+        self.trees().get(side).node(node)
+    }
+
+    fn is_matched(&self, side: Side, node: u32) -> bool {
+        self.alignment().is_matched(side, node)
+    }
+}
+
+impl Sides for Work<'_> {
+    fn trees(&self) -> &Pair<Tree> {
+        &self.trees
+    }
+
+    fn alignment(&self) -> &Alignment {
+        &self.alignment
+    }
+
+    fn options(&self) -> &DiffOptions {
+        self.options
+    }
+
+    fn operation(&self, id: OperationId) -> Operation {
+        Work::operation(self, id)
+    }
+
+    fn numbers(&self, side: Side, node: u32) -> NodeSide {
+        let span = self.span(side, node);
+        let tree_node = self.node(side, node);
+        NodeSide {
+            spans: 1,
+            start_ns: tree_node.start_ns as i64,
+            duration_ns: tree_node.duration_ns,
+            self_ns: self.self_ns(side, node),
+            critical_ns: self.critical_ns(side, node),
+            status: span.map(|span| span.status).unwrap_or_default(),
+            kind: span.map(|span| span.kind).unwrap_or_default(),
+            span_id: span.map(|span| span.id).unwrap_or_default(),
+            many: None,
+        }
+    }
+}
 
 /// What the rows of a tree say besides numbers.
 struct Told<'a> {
@@ -20,7 +73,7 @@ struct Told<'a> {
 }
 
 /// Every node of both sides once, in pre-order. `rank` gives for each draft its place among the findings.
-pub(super) fn build(work: &Work<'_>, drafts: &Drafts, rank: &[Option<usize>]) -> Vec<TreeNode> {
+pub(super) fn build(work: &dyn Sides, drafts: &Drafts, rank: &[Option<usize>]) -> Vec<TreeNode> {
     let findings = Pair::new(
         most_important(work, &drafts.list, rank, Side::Before),
         most_important(work, &drafts.list, rank, Side::After),
@@ -29,7 +82,7 @@ pub(super) fn build(work: &Work<'_>, drafts: &Drafts, rank: &[Option<usize>]) ->
         Pair::new(changed_below(work, &findings, Side::Before), changed_below(work, &findings, Side::After));
     let told = Told { drafts, rank, at: findings, changed_below };
     let ghosts = ghosts(work);
-    let mut rows = Vec::with_capacity(work.trees.after.len() + ghosts.iter().map(Vec::len).sum::<usize>());
+    let mut rows = Vec::with_capacity(work.trees().after.len() + ghosts.iter().map(Vec::len).sum::<usize>());
     let mut stack: Vec<(Side, u32, u32)> = Vec::new();
     push_children(work, &ghosts, Side::After, ROOT, 0, &mut stack);
     while let Some((side, node, depth)) = stack.pop() {
@@ -40,16 +93,16 @@ pub(super) fn build(work: &Work<'_>, drafts: &Drafts, rank: &[Option<usize>]) ->
 }
 
 /// For each node of a side whether a finding stands at it or below, on either side.
-fn changed_below(work: &Work<'_>, findings: &Pair<Vec<u32>>, side: Side) -> Vec<bool> {
-    let tree = work.trees.get(side);
+fn changed_below(work: &dyn Sides, findings: &Pair<Vec<u32>>, side: Side) -> Vec<bool> {
+    let tree = work.trees().get(side);
     let stands = |side: Side, node: u32| findings.get(side).get(node as usize).is_some_and(|&draft| draft != u32::MAX);
     let mut changed: Vec<bool> = (0..tree.len() as u32).map(|node| stands(side, node)).collect();
     // What came or went on the other side shows at the partner of its parent.
-    let other = work.trees.get(side.other());
+    let other = work.trees().get(side.other());
     for node in 1..other.len() as u32 {
         let parent = other.node(node).parent;
         let at = if work.is_matched(side.other(), node) { node } else { parent };
-        let partner = work.alignment.partner(side.other(), at);
+        let partner = work.alignment().partner(side.other(), at);
         if stands(side.other(), node)
             && let Some(slot) = changed.get_mut(partner as usize)
         {
@@ -68,15 +121,15 @@ fn changed_below(work: &Work<'_>, findings: &Pair<Vec<u32>>, side: Side) -> Vec<
 }
 
 /// Unmatched before nodes by the merged node they hang under: an after node, or another ghost.
-fn ghosts(work: &Work<'_>) -> Vec<Vec<u32>> {
-    let after = work.trees.after.len();
-    let mut ghosts = vec![Vec::new(); after + work.trees.before.len()];
-    for node in 1..work.trees.before.len() as u32 {
+fn ghosts(work: &dyn Sides) -> Vec<Vec<u32>> {
+    let after = work.trees().after.len();
+    let mut ghosts = vec![Vec::new(); after + work.trees().before.len()];
+    for node in 1..work.trees().before.len() as u32 {
         if work.is_matched(Side::Before, node) {
             continue;
         }
         let parent = work.node(Side::Before, node).parent;
-        let partner = work.alignment.partner(Side::Before, parent);
+        let partner = work.alignment().partner(Side::Before, parent);
         let slot = if partner == UNMATCHED { after + parent as usize } else { partner as usize };
         if let Some(list) = ghosts.get_mut(slot) {
             list.push(node);
@@ -87,26 +140,26 @@ fn ghosts(work: &Work<'_>) -> Vec<Vec<u32>> {
 
 /// Pushes a merged node's children so that the first of them is popped first, ordered by start.
 fn push_children(
-    work: &Work<'_>,
+    work: &dyn Sides,
     ghosts: &[Vec<u32>],
     side: Side,
     node: u32,
     depth: u32,
     stack: &mut Vec<(Side, u32, u32)>,
 ) {
-    let slot = if side == Side::After { node as usize } else { work.trees.after.len() + node as usize };
+    let slot = if side == Side::After { node as usize } else { work.trees().after.len() + node as usize };
     let mut children: Vec<(Side, u32)> =
         ghosts.get(slot).into_iter().flatten().map(|&ghost| (Side::Before, ghost)).collect();
     if side == Side::After {
-        children.extend(work.trees.after.children(node).map(|child| (Side::After, child)));
+        children.extend(work.trees().after.children(node).map(|child| (Side::After, child)));
     }
     children.sort_by_key(|&(side, child)| (work.node(side, child).start_ns, side, child));
     stack.extend(children.into_iter().rev().map(|(side, child)| (side, child, depth)));
 }
 
 /// The most important draft that stands at each node, by node.
-fn most_important(work: &Work<'_>, drafts: &[Draft], rank: &[Option<usize>], side: Side) -> Vec<u32> {
-    let mut best: Vec<u32> = vec![u32::MAX; work.trees.get(side).len()];
+fn most_important(work: &dyn Sides, drafts: &[Draft], rank: &[Option<usize>], side: Side) -> Vec<u32> {
+    let mut best: Vec<u32> = vec![u32::MAX; work.trees().get(side).len()];
     for (number, draft) in drafts.iter().enumerate() {
         let Some(place) = rank.get(number).copied().flatten() else { continue };
         let one_sided = matches!(draft.kind, FindingKind::CallsUp | FindingKind::CallsDown);
@@ -126,8 +179,8 @@ fn most_important(work: &Work<'_>, drafts: &[Draft], rank: &[Option<usize>], sid
     best
 }
 
-fn row(work: &Work<'_>, told: &Told<'_>, side: Side, node: u32, depth: u32) -> TreeNode {
-    let partner = work.alignment.partner(side, node);
+fn row(work: &dyn Sides, told: &Told<'_>, side: Side, node: u32, depth: u32) -> TreeNode {
+    let partner = work.alignment().partner(side, node);
     let place = |side: Side, node: u32| told.at.get(side).get(node as usize).copied().unwrap_or(u32::MAX);
     let mut draft = place(side, node);
     if draft == u32::MAX && partner != UNMATCHED {
@@ -136,10 +189,10 @@ fn row(work: &Work<'_>, told: &Told<'_>, side: Side, node: u32, depth: u32) -> T
     let found = told.drafts.list.get(draft as usize);
     let sides = match side {
         Side::After => Pair::new(
-            (partner != UNMATCHED).then(|| numbers(work, Side::Before, partner)),
-            Some(numbers(work, side, node)),
+            (partner != UNMATCHED).then(|| work.numbers(Side::Before, partner)),
+            Some(work.numbers(side, node)),
         ),
-        Side::Before => Pair::new(Some(numbers(work, side, node)), None),
+        Side::Before => Pair::new(Some(work.numbers(side, node)), None),
     };
     let operation = work.node(side, node).operation;
     let before = if partner == UNMATCHED { operation } else { work.node(side.other(), partner).operation };
@@ -154,7 +207,7 @@ fn row(work: &Work<'_>, told: &Told<'_>, side: Side, node: u32, depth: u32) -> T
             told.changed_below.get(side).get(node as usize) == Some(&true),
         )
     };
-    let matched = work.alignment.reason(side, node);
+    let matched = work.alignment().reason(side, node);
     TreeNode {
         depth,
         operation: work.operation(operation),
@@ -170,24 +223,9 @@ fn row(work: &Work<'_>, told: &Told<'_>, side: Side, node: u32, depth: u32) -> T
     }
 }
 
-fn numbers(work: &Work<'_>, side: Side, node: u32) -> NodeSide {
-    let span = work.span(side, node);
-    let tree_node = work.node(side, node);
-    NodeSide {
-        spans: 1,
-        start_ns: tree_node.start_ns as i64,
-        duration_ns: tree_node.duration_ns,
-        self_ns: work.self_ns(side, node),
-        critical_ns: work.critical_ns(side, node),
-        status: span.map(|span| span.status).unwrap_or_default(),
-        kind: span.map(|span| span.kind).unwrap_or_default(),
-        span_id: span.map(|span| span.id).unwrap_or_default(),
-    }
-}
-
 /// The mark of a row, and whether its change is only what its descendants did.
 fn mark(
-    work: &Work<'_>,
+    work: &dyn Sides,
     finding: Option<FindingKind>,
     sides: &Pair<Option<NodeSide>>,
     changed_below: bool,
@@ -196,9 +234,9 @@ fn mark(
         return (if sides.after.is_some() { Mark::Added } else { Mark::Removed }, false);
     };
     let delta = after.duration_ns as i64 - before.duration_ns as i64;
-    let moved = delta.unsigned_abs() > work.options.min_time_ns
+    let moved = delta.unsigned_abs() > work.options().min_time_ns
         && (after.duration_ns.max(1) as f64 / before.duration_ns.max(1) as f64).ln().abs()
-            > work.options.min_ratio.ln();
+            > work.options().min_ratio.ln();
     let by_time = match (moved, delta > 0) {
         (false, _) => Mark::Equal,
         (true, true) => Mark::Worse,

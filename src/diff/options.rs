@@ -1,5 +1,8 @@
 //! What a user can set about judging.
 
+use super::pattern::Matcher;
+use crate::model::Operation;
+
 /// Sizes below which a change is no finding. All are symmetric, so that swapping the sides mirrors the result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiffOptions {
@@ -26,6 +29,8 @@ pub struct PopulationOptions {
     pub q: f64,
     /// Smallest change that matters, as a share: 0.05 is 5 %, either way by the same logarithm.
     pub min_effect: f64,
+    /// The same for some call paths; of those that match the last one counts. See [`PopulationOptions::min_effect_at`].
+    pub min_effects: Vec<(Matcher, f64)>,
     /// Smallest change that matters, nanoseconds. Both must be passed.
     pub min_effect_ns: u64,
     /// Traces a side below which no latency is judged.
@@ -45,6 +50,7 @@ impl Default for PopulationOptions {
         PopulationOptions {
             q: 0.05,
             min_effect: 0.05,
+            min_effects: Vec::new(),
             min_effect_ns: 2_000_000,
             min_traces: 20,
             must_detect: 0.25,
@@ -52,6 +58,14 @@ impl Default for PopulationOptions {
             look: None,
             latency: true,
         }
+    }
+}
+
+impl PopulationOptions {
+    /// The smallest change that matters at a call path (entry point first), as a share.
+    pub fn min_effect_at(&self, path: &[Operation]) -> f64 {
+        let of_rule = self.min_effects.iter().rev().find(|(matcher, _)| matcher.matches(path));
+        of_rule.map_or(self.min_effect, |(_, min_effect)| *min_effect)
     }
 }
 

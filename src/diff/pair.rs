@@ -23,7 +23,7 @@ pub fn compare(traces: &Pair<Trace>, inputs: Pair<InputSide>, options: &DiffOpti
     errors::find(&work, &mut drafts);
     let scatter = timing::find(&work, &mut drafts);
     shape::find(&work, &mut drafts);
-    structure::own_relocated(&work, &mut drafts);
+    structure::own_relocated(&work.trees, &mut drafts);
     timing::drift(&work, &mut drafts, &scatter);
     links::find(&work, &mut drafts);
     attributes::find(&work, &mut drafts);
@@ -55,8 +55,8 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         findings.push(finish::finding(work, &hashes, draft, contribution));
     }
     by_kind.retain(|entry| entry.1 > 0);
-    let titles: Vec<String> = findings.iter().map(label).collect();
-    let rows = attribution::rows(work, &attribution, &rank, &titles);
+    let titles: Vec<String> = findings.iter().map(finish::label).collect();
+    let rows = attribution::rows(work.operations(), &attribution, &rank, &titles);
     let root_ns = work.root_ns(Side::Before).max(work.root_ns(Side::After)).unwrap_or(0);
     let comparable = comparable(work);
     Diff {
@@ -77,10 +77,6 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
         services: services::graph(work),
         findings,
     }
-}
-
-fn label(finding: &Finding) -> String {
-    finding.operation().map_or_else(String::new, |operation| format!("{operation}, {}", finding.kind.name()))
 }
 
 fn comparable(work: &Work<'_>) -> Comparable {

@@ -4,106 +4,29 @@ use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
 use super::paths::PathId;
 use super::types::MatchInfo;
+use super::units::{Role, Units};
 use super::work::Work;
-use crate::align::{MatchReason, ROOT};
-use crate::model::{Pair, Side, SpanMarks};
+use crate::align::{Alignment, MatchReason, ROOT, Tree};
+use crate::model::{Operations, Pair, Side, SpanMarks};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const SIDES: [Side; 2] = [Side::Before, Side::After];
 
-/// What an unmatched node is part of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Role {
-    Matched,
-    /// Matched spans go on below: something was put in between, or taken out.
-    Layer,
-    /// Nothing below it is matched in its place.
-    Plain,
-}
-
 /// Finds what only one side has, and what is the same work elsewhere or under another name.
 pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
-    let units = Pair::new(units(work, Side::Before), units(work, Side::After));
+    let units = Pair::new(units_of(work, Side::Before), units_of(work, Side::After));
     layers(work, drafts, &units);
     calls(work, drafts, &units);
     relocated(work, drafts);
     services(work, drafts);
-    own_below(work, drafts, &units);
-}
-
-/// The unmatched nodes of one side: for each the top of the unit it belongs to.
-struct Units {
-    role: Vec<Role>,
-    /// Top of the unit, by node; the node itself for a top and for matched nodes.
-    top: Vec<u32>,
-    /// Spans of the unit, by its top.
-    size: Vec<u64>,
-}
-
-impl Units {
-    fn role(&self, node: u32) -> Role {
-        self.role.get(node as usize).copied().unwrap_or(Role::Matched)
-    }
-
-    fn top(&self, node: u32) -> u32 {
-        self.top.get(node as usize).copied().unwrap_or(node)
-    }
-
-    /// Spans of the units with these tops.
-    fn size(&self, tops: &[u32]) -> u64 {
-        tops.iter().filter_map(|&top| self.size.get(top as usize)).sum()
-    }
-
-    fn tops(&self, role: Role) -> impl Iterator<Item = u32> + '_ {
-        (1..self.top.len() as u32).filter(move |&node| self.role(node) == role && self.top(node) == node)
+    for side in SIDES {
+        units.get(side).own_below(drafts, side);
     }
 }
 
-/// A stack of consecutive layers is one unit with all that came along with it; an unmatched subtree is one unit.
-fn units(work: &Work<'_>, side: Side) -> Units {
-    let tree = work.trees.get(side);
-    let mut role = vec![Role::Plain; tree.len()];
-    for node in (1..tree.len() as u32).rev() {
-        let matched = work.is_matched(side, node);
-        let own = role.get(node as usize).copied().unwrap_or(Role::Plain);
-        let passes = if matched {
-            !matches!(work.alignment.reason(side, node), Some((MatchReason::Moved, _)))
-        } else {
-            own == Role::Layer
-        };
-        if let Some(slot) = role.get_mut(node as usize)
-            && matched
-        {
-            *slot = Role::Matched;
-        }
-        if let Some(parent) = role.get_mut(tree.node(node).parent as usize)
-            && passes
-        {
-            *parent = Role::Layer;
-        }
-    }
-    if let Some(root) = role.first_mut() {
-        *root = Role::Matched;
-    }
-    let mut top: Vec<u32> = (0..tree.len() as u32).collect();
-    for node in 1..tree.len() {
-        let parent = tree.node(node as u32).parent as usize;
-        let inside =
-            role.get(node) != Some(&Role::Matched) && role.get(parent).is_some_and(|role| *role != Role::Matched);
-        if let (true, Some(&parent_top)) = (inside, top.get(parent))
-            && let Some(slot) = top.get_mut(node)
-        {
-            *slot = parent_top;
-        }
-    }
-    let mut size = vec![0; tree.len()];
-    for &top in &top {
-        if let Some(slot) = size.get_mut(top as usize) {
-            *slot += 1;
-        }
-    }
-    Units { role, top, size }
+fn units_of(work: &Work<'_>, side: Side) -> Units {
+    Units::new(work.trees.get(side), &work.alignment, side, |_| 1)
 }
 
 fn layers(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
@@ -372,32 +295,50 @@ fn relocated(work: &Work<'_>, drafts: &mut Drafts) {
     }
 }
 
+/// Work that another service does now: one finding for each pair of services.
+fn services(work: &Work<'_>, drafts: &mut Drafts) {
+    for moved in taken_over(&work.trees, &work.alignment, work.operations()) {
+        let Some(&(a, b)) = moved.pairs.first() else { continue };
+        let nodes = Pair::new(moved.pairs.iter().map(|p| p.0).collect(), moved.pairs.iter().map(|p| p.1).collect());
+        let mut draft = Draft::new(moved.kind, work.path(Side::After, b), nodes);
+        draft.from_path = Some(work.path(Side::Before, a));
+        let score = work.alignment.reason(Side::Before, a).map_or(0.0, |(_, score)| score);
+        draft.matched = MatchInfo { score, reason: MatchReason::Split.name() };
+        draft.title = format!("{} ({})", moved.title, spans(moved.pairs.len()));
+        drafts.push(draft);
+    }
+}
+
 /// The service before and the service after.
 type ServicePair = (Arc<str>, Arc<str>);
 
-/// Work that another service does now: one finding for each pair of services.
-fn services(work: &Work<'_>, drafts: &mut Drafts) {
+/// Work that went from one service to another.
+pub(super) struct TakenOver {
+    pub kind: FindingKind,
+    pub title: String,
+    /// The nodes, in order of the before side.
+    pub pairs: Vec<(u32, u32)>,
+}
+
+/// What was matched in another service, by pair of services.
+pub(super) fn taken_over(trees: &Pair<Tree>, alignment: &Alignment, operations: &Operations) -> Vec<TakenOver> {
     let service = |side: Side, node: u32| {
-        work.operations().get(work.node(side, node).operation).map(|operation| operation.service.clone())
+        operations.get(trees.get(side).node(node).operation).map(|operation| operation.service.clone())
     };
-    let mut all: Pair<BTreeSet<Arc<str>>> = Pair::default();
-    for side in SIDES {
-        let operations: BTreeSet<_> = work.trees.get(side).nodes().iter().skip(1).map(|node| node.operation).collect();
-        *all.get_mut(side) = operations
-            .into_iter()
-            .filter_map(|id| work.operations().get(id))
-            .map(|operation| operation.service.clone())
-            .collect();
-    }
+    let all = trees.as_ref().map(|tree| {
+        let used: BTreeSet<_> = tree.nodes().iter().skip(1).map(|node| node.operation).collect();
+        let services = used.into_iter().filter_map(|id| operations.get(id)).map(|operation| operation.service.clone());
+        services.collect::<BTreeSet<Arc<str>>>()
+    });
     let mut by_services: BTreeMap<ServicePair, Vec<(u32, u32)>> = BTreeMap::new();
-    for (a, b) in work.alignment.pairs() {
-        if matches!(work.alignment.reason(Side::Before, a), Some((MatchReason::Split, _)))
+    for (a, b) in alignment.pairs() {
+        if matches!(alignment.reason(Side::Before, a), Some((MatchReason::Split, _)))
             && let (Some(from), Some(to)) = (service(Side::Before, a), service(Side::After, b))
         {
             by_services.entry((from, to)).or_default().push((a, b));
         }
     }
-    for ((from, to), pairs) in by_services {
+    let told = |((from, to), pairs): (ServicePair, Vec<(u32, u32)>)| {
         let (from_stays, to_is_new) = (all.after.contains(&from), !all.before.contains(&to));
         let (kind, title) = match (from_stays, to_is_new) {
             (true, true) => (FindingKind::Split, format!("`{to}` was split from `{from}`")),
@@ -405,20 +346,14 @@ fn services(work: &Work<'_>, drafts: &mut Drafts) {
             (false, true) => (FindingKind::Renamed, format!("service `{from}` was replaced by `{to}`")),
             (true, false) => (FindingKind::Moved, format!("moved from service `{from}` to `{to}`")),
         };
-        let Some(&(a, b)) = pairs.first() else { continue };
-        let nodes = Pair::new(pairs.iter().map(|p| p.0).collect(), pairs.iter().map(|p| p.1).collect());
-        let mut draft = Draft::new(kind, work.path(Side::After, b), nodes);
-        draft.from_path = Some(work.path(Side::Before, a));
-        let score = work.alignment.reason(Side::Before, a).map_or(0.0, |(_, score)| score);
-        draft.matched = MatchInfo { score, reason: MatchReason::Split.name() };
-        draft.title = format!("{title} ({})", spans(pairs.len()));
-        drafts.push(draft);
-    }
+        TakenOver { kind, title, pairs }
+    };
+    by_services.into_iter().map(told).collect()
 }
 
 /// Charges the time of renamed, moved, split and merged spans to their findings, where no finding about time has it:
 /// for moved ones also what lies below, which left one place of the critical path and entered another.
-pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
+pub(super) fn own_relocated(trees: &Pair<Tree>, drafts: &mut Drafts) {
     let mut below: Pair<Vec<(u32, u32)>> = Pair::default();
     for number in 0..drafts.list.len() {
         let Some(draft) = drafts.list.get(number) else { continue };
@@ -437,17 +372,5 @@ pub(super) fn own_relocated(work: &Work<'_>, drafts: &mut Drafts) {
             }
         }
     }
-    drafts.own_subtrees(&work.trees, &below);
-}
-
-/// Charges all nodes of a unit to what its top is charged to.
-fn own_below(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) {
-    for side in SIDES {
-        let units = units.get(side);
-        for node in 1..work.trees.get(side).len() as u32 {
-            if units.role(node) != Role::Matched {
-                drafts.own(side, node, drafts.owner(side, units.top(node)));
-            }
-        }
-    }
+    drafts.own_subtrees(trees, &below);
 }

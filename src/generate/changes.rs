@@ -1,5 +1,6 @@
 //! The changes: edits of a program on one side, each with the findings that a perfect diff would name.
 
+use super::population_changes as population;
 use super::program::{Conventions, Http, Language, Node, Program, Service, Step, What};
 use super::systems::Targets;
 use crate::model::{Kind, Side};
@@ -78,6 +79,22 @@ changes! {
     Orphans "orphans" "some spans in the middle were not exported"
     /// Another order.
     Reorder "reorder" "independent calls come in another order"
+    /// A release without effect.
+    QuietRelease "quiet-release" "a new version of a service does what the old one did"
+    /// One pod is newer.
+    Canary "canary" "one of ten pods of a service runs a new version with a slow leaf: one population in all.*"
+    /// A slow tail.
+    TailOnly "tail-only" "3 % of a leaf's calls take five times as long"
+    /// A busy neighbour.
+    NoisyNeighbour "noisy-neighbour" "everything takes 1.03 times as long"
+    /// Simpson's paradox.
+    Paradox "paradox" "a leaf does 1.5 times the work, and traffic moves to the cheaper entry points"
+    /// A service is cut in two.
+    MonolithSplit "monolith-split" "a service is cut in two that do the same work"
+    /// Databases are lost.
+    Maintenance "maintenance" "an update takes 230 of a fleet's databases: calls to them fail, then stop"
+    /// The trial of the same.
+    MaintenanceTrial "maintenance-trial" "the same update on the fleet's lab cluster: 25 databases, none of them affected"
 }
 
 impl Change {
@@ -86,11 +103,17 @@ impl Change {
         Change::ALL.iter().copied().find(|change| change.name() == name)
     }
 
+    /// Whether both sides are one population, to be told apart by `service.version`.
+    pub const fn is_one_population(self) -> bool {
+        matches!(self, Change::Canary)
+    }
+
     /// Whether somebody released another version of a service, as opposed to what happens to it.
     const fn is_a_release(self) -> bool {
         matches!(
             self,
-            Change::SlowLeaf
+            Change::TailOnly
+                | Change::SlowLeaf
                 | Change::NPlusOne
                 | Change::AddedCall
                 | Change::Renamed
@@ -115,16 +138,16 @@ pub struct Expected {
 }
 
 /// A finding on the after side that must be named.
-const fn expect(kind: &'static str, label: &'static str) -> Expected {
+pub(super) const fn expect(kind: &'static str, label: &'static str) -> Expected {
     Expected { kind, label, side: Side::After, required: true }
 }
 
 /// A finding on the before side that must be named.
-const fn expect_before(kind: &'static str, label: &'static str) -> Expected {
+pub(super) const fn expect_before(kind: &'static str, label: &'static str) -> Expected {
     Expected { kind, label, side: Side::Before, required: true }
 }
 
-const fn by_product(expected: Expected) -> Expected {
+pub(super) const fn by_product(expected: Expected) -> Expected {
     Expected { required: false, ..expected }
 }
 
@@ -139,13 +162,21 @@ pub fn apply(change: Change, before: &mut Program, after: &mut Program, targets:
     expected
 }
 
-/// Gives the service whose code changed its next version: that of the operation or, for an outgoing call, of its caller.
-fn release(after: &mut Program, label: &str) {
-    let path = after.path_to(label).unwrap_or_default();
-    let changed = path.iter().rev().find(|node| !node.kind.is_outgoing()).map(|node| node.service);
+/// The next version of a service.
+pub(super) const NEXT_VERSION: &str = "2.15.0";
+
+/// Gives the service whose code changed its next version.
+pub(super) fn release(after: &mut Program, label: &str) {
+    let changed = owner(after, label);
     for service in after.services.iter_mut().filter(|service| Some(service.name) == changed) {
-        service.version = "2.15.0";
+        service.version = NEXT_VERSION;
     }
+}
+
+/// The service whose code is behind an operation: its own or, for an outgoing call, its caller's.
+pub(super) fn owner(program: &Program, label: &str) -> Option<&'static str> {
+    let path = program.path_to(label).unwrap_or_default();
+    path.iter().rev().find(|node| !node.kind.is_outgoing()).map(|node| node.service)
 }
 
 fn edit(change: Change, before: &mut Program, after: &mut Program, t: &Targets) -> Vec<Expected> {
@@ -206,17 +237,12 @@ fn edit(change: Change, before: &mut Program, after: &mut Program, t: &Targets) 
             after.edit(t.reordered, reverse_calls);
             Vec::new()
         }
+        _ => population::edit(change, before, after, t),
     }
 }
 
 fn slow_leaf(after: &mut Program, t: &Targets) -> Vec<Expected> {
-    after.edit(t.slow, |node| {
-        for step in &mut node.steps {
-            if let Step::Own(us) = step {
-                *us *= 2;
-            }
-        }
-    });
+    after.edit(t.slow, |node| node.slow_down(200));
     vec![expect("slower", t.slow)]
 }
 

@@ -1,24 +1,45 @@
 //! Where a system runs: pods, hosts, addresses, resource attributes, SDK and instrumentation versions.
 
+use super::fleet::CLUSTERS;
 use super::program::{Conventions, Language, Program, Service, What};
 use super::random::Random;
 use super::record::{Attributes, Process, Scope};
 
 /// The processes of all services, in the order of the services; each side draws its own, as a new deployment does.
 pub fn processes(program: &Program, namespace: &'static str, random: &mut Random) -> Vec<Process> {
+    let clusters = if program.fleet.is_some() { &CLUSTERS[..] } else { &["eu-1"] };
     let mut all = Vec::new();
-    for (number, service) in program.services.iter().enumerate() {
-        let replica_set = letters(random, 9);
-        for _ in 0..service.replicas {
-            let address = format!("10.{}.{}.{}", 42 + random.below(2), random.below(256), 2 + random.below(250));
-            let resource = resource(service, namespace, &replica_set, random);
-            all.push(Process { service: number, address, resource, schema_url: schema_url(service.conventions) });
+    for (cluster, name) in clusters.iter().enumerate() {
+        for (number, service) in program.services.iter().enumerate() {
+            let replica_set = letters(random, 9);
+            let canary = program.canary.filter(|(canary, _)| *canary == service.name);
+            for replica in 0..service.replicas {
+                let address = format!("10.{}.{}.{}", 42 + random.below(2), random.below(256), 2 + random.below(250));
+                let version = canary.filter(|_| replica == 0).map(|(_, version)| version);
+                let place = Place { namespace, cluster: name, replica_set: &replica_set };
+                let resource = resource(service, version.unwrap_or(service.version), &place, random);
+                all.push(Process {
+                    service: number,
+                    cluster,
+                    is_canary: version.is_some(),
+                    address,
+                    resource,
+                    schema_url: schema_url(service.conventions),
+                });
+            }
         }
     }
     all
 }
 
-fn resource(service: &Service, namespace: &'static str, replica_set: &str, random: &mut Random) -> Attributes {
+/// Where a pod runs.
+struct Place<'a> {
+    namespace: &'static str,
+    cluster: &'static str,
+    replica_set: &'a str,
+}
+
+fn resource(service: &Service, version: &'static str, place: &Place<'_>, random: &mut Random) -> Attributes {
     let node = format!("ip-10-0-{}-{}.eu-central-1.compute.internal", random.below(64), random.below(256));
     let environment = match service.conventions {
         Conventions::Old => "deployment.environment",
@@ -27,14 +48,14 @@ fn resource(service: &Service, namespace: &'static str, replica_set: &str, rando
     let (language, sdk) = sdk(service);
     vec![
         ("service.name", service.name.into()),
-        ("service.version", service.version.into()),
+        ("service.version", version.into()),
         ("service.instance.id", uuid(random).into()),
         (environment, "production".into()),
         ("host.name", node.clone().into()),
-        ("k8s.cluster.name", "eu-1".into()),
-        ("k8s.namespace.name", namespace.into()),
+        ("k8s.cluster.name", place.cluster.into()),
+        ("k8s.namespace.name", place.namespace.into()),
         ("k8s.deployment.name", service.name.into()),
-        ("k8s.pod.name", format!("{}-{replica_set}-{}", service.name, letters(random, 5)).into()),
+        ("k8s.pod.name", format!("{}-{}-{}", service.name, place.replica_set, letters(random, 5)).into()),
         ("k8s.node.name", node.into()),
         ("process.pid", (1 + random.below(40) as i64).into()),
         ("telemetry.sdk.language", language.into()),

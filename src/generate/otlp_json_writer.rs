@@ -5,41 +5,45 @@ use super::json::{list, put, string};
 use super::record::{Attributes, Event, Group, Process, Scope, Span, Value, group};
 use crate::model::{SpanId, Status, TraceId};
 
-/// The spans as one JSON document, with a line end.
-pub fn write(spans: &[Span], processes: &[Process]) -> String {
+/// The spans as one JSON document, all with the same trace state, with a line end.
+pub fn write(spans: &[Span], processes: &[Process], trace_state: &str) -> String {
     let mut out = String::with_capacity(spans.len() * 2_048);
     out.push_str("{\"resourceSpans\":");
-    list(&mut out, ('[', ']'), group(spans, processes), |out, group| resource_spans(out, &group));
+    list(&mut out, ('[', ']'), group(spans, processes), |out, group| resource_spans(out, &group, trace_state));
     out.push_str("}\n");
     out
 }
 
-fn resource_spans(out: &mut String, group: &Group<'_>) {
+fn resource_spans(out: &mut String, group: &Group<'_>, trace_state: &str) {
     out.push_str("{\"resource\":{\"attributes\":");
     attributes(out, &group.process.resource);
     out.push_str("},\"scopeSpans\":");
     list(out, ('[', ']'), &group.scopes, |out, (scope, spans)| {
-        scope_spans(out, *scope, spans, group.process.schema_url);
+        scope_spans(out, *scope, spans, (group.process.schema_url, trace_state));
     });
     out.push_str(",\"schemaUrl\":");
     string(out, group.process.schema_url);
     out.push('}');
 }
 
-fn scope_spans(out: &mut String, scope: Scope, spans: &[&Span], schema_url: &str) {
+fn scope_spans(out: &mut String, scope: Scope, spans: &[&Span], (schema_url, trace_state): (&str, &str)) {
     out.push_str("{\"scope\":{\"name\":");
     string(out, scope.name);
     out.push_str(",\"version\":");
     string(out, scope.version);
     out.push_str("},\"spans\":");
-    list(out, ('[', ']'), spans, |out, one| span(out, one));
+    list(out, ('[', ']'), spans, |out, one| span(out, one, trace_state));
     out.push_str(",\"schemaUrl\":");
     string(out, schema_url);
     out.push('}');
 }
 
-fn span(out: &mut String, span: &Span) {
+fn span(out: &mut String, span: &Span, trace_state: &str) {
     ids(out, span.trace_id, span.id);
+    if !trace_state.is_empty() {
+        out.push_str(",\"traceState\":");
+        string(out, trace_state);
+    }
     if !span.parent_id.is_none() {
         put(out, format_args!(",\"parentSpanId\":\"{}\"", span.parent_id));
     }

@@ -13,47 +13,47 @@ const MEMBERS: u32 = 2;
 /// `ResourceSpans.schema_url`, `ScopeSpans.schema_url`.
 const SCHEMA_URL: u32 = 3;
 
-/// The spans as protobuf bytes.
-pub fn write(spans: &[Span], processes: &[Process]) -> Vec<u8> {
+/// The spans as protobuf bytes, all with the same trace state.
+pub fn write(spans: &[Span], processes: &[Process], trace_state: &str) -> Vec<u8> {
     let mut packer = Packer::new();
     for group in group(spans, processes) {
-        resource_spans(&mut packer, &group);
+        resource_spans(&mut packer, &group, trace_state);
     }
     packer.into_bytes()
 }
 
-fn resource_spans(packer: &mut Packer, group: &Group<'_>) {
+fn resource_spans(packer: &mut Packer, group: &Group<'_>, trace_state: &str) {
     let all = packer.writer().begin(RESOURCE_SPANS);
     let resource = packer.writer().begin(ORIGIN);
     attributes(packer, field::RESOURCE_ATTRIBUTES, &group.process.resource);
     packer.writer().end(resource);
     for (scope, spans) in &group.scopes {
-        scope_spans(packer, *scope, spans, group.process.schema_url);
+        scope_spans(packer, *scope, spans, (group.process.schema_url, trace_state));
     }
     packer.writer().bytes_field(SCHEMA_URL, group.process.schema_url.as_bytes());
     packer.writer().end(all);
 }
 
-fn scope_spans(packer: &mut Packer, scope: Scope, spans: &[&Span], schema_url: &str) {
+fn scope_spans(packer: &mut Packer, scope: Scope, spans: &[&Span], (schema_url, trace_state): (&str, &str)) {
     let all = packer.writer().begin(MEMBERS);
     let origin = packer.writer().begin(ORIGIN);
     packer.writer().bytes_field(1, scope.name.as_bytes());
     packer.writer().bytes_field(2, scope.version.as_bytes());
     packer.writer().end(origin);
     for one in spans {
-        span(packer, one);
+        span(packer, one, trace_state);
     }
     packer.writer().bytes_field(SCHEMA_URL, schema_url.as_bytes());
     packer.writer().end(all);
 }
 
-fn span(packer: &mut Packer, span: &Span) {
+fn span(packer: &mut Packer, span: &Span, trace_state: &str) {
     let all = packer.writer().begin(MEMBERS);
     packer.span_head(&SpanHead {
         trace_id: span.trace_id,
         id: span.id,
         parent_id: span.parent_id,
-        trace_state: "",
+        trace_state,
         name: &span.name,
         kind: span.kind,
         start_ns: span.start_ns,

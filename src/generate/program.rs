@@ -3,6 +3,7 @@
 //! The sampler runs such a program with random numbers and gets a trace; a change is an edit of the program. That is
 //! why the truth about a generated pair is known without looking at the spans.
 
+use super::fleet::Fleet;
 use crate::model::Kind;
 
 /// A whole system: its services and what enters it.
@@ -20,6 +21,10 @@ pub struct Program {
     pub unexported: Option<&'static str>,
     /// An instance number of the sharded database that is not called any more.
     pub gone_instance: Option<u32>,
+    /// A service one of whose pods runs another version, and that version.
+    pub canary: Option<(&'static str, &'static str)>,
+    /// The databases, where there are many in several clusters.
+    pub fleet: Option<Fleet>,
 }
 
 /// An entry point and its share of the traffic.
@@ -95,6 +100,10 @@ pub struct Node {
     pub propagates: bool,
     /// It lost the trace context of its caller: it starts a trace of its own.
     pub severed: bool,
+    /// Of a thousand runs, so many take so many times as long.
+    pub tail: Option<(u64, f64)>,
+    /// How many times as long its own work takes when the canary's code does it or asks for it.
+    pub canary_factor: f64,
     /// Consumers of the messages sent inside; they run after it.
     pub follow: Vec<Follow>,
 }
@@ -269,6 +278,8 @@ impl Node {
             failure: None,
             propagates: false,
             severed: false,
+            tail: None,
+            canary_factor: 1.0,
             follow: Vec::new(),
         }
     }
@@ -358,6 +369,27 @@ impl Node {
         Some(path)
     }
 
+    /// Calls `each` for this operation and all below it. Recursion ends with the program, which we wrote.
+    fn visit<'a>(&'a self, each: &mut dyn FnMut(&'a Node)) {
+        each(self);
+        self.children().for_each(|child| child.visit(each));
+    }
+
+    /// The same, to change them.
+    fn visit_mut(&mut self, each: &mut dyn FnMut(&mut Node)) {
+        each(self);
+        self.children_mut().for_each(|child| child.visit_mut(each));
+    }
+
+    /// Makes every piece of its own work so many percent of what it is.
+    pub fn slow_down(&mut self, percent: u32) {
+        for step in &mut self.steps {
+            if let Step::Own(us) = step {
+                *us = *us * percent / 100;
+            }
+        }
+    }
+
     /// Takes the step that calls this label out of the tree below.
     pub fn take_step(&mut self, label: &str) -> Option<Step> {
         let calls = |step: &Step| matches!(step, Step::Call(node) | Step::Parallel(_, node) if node.label == label);
@@ -371,7 +403,38 @@ impl Node {
 impl Program {
     /// A system at its usual load.
     pub fn new(services: Vec<Service>, entries: Vec<Entry>) -> Program {
-        Program { services, entries, scale: 1.0, slow_clock: None, unexported: None, gone_instance: None }
+        Program {
+            services,
+            entries,
+            scale: 1.0,
+            slow_clock: None,
+            unexported: None,
+            gone_instance: None,
+            canary: None,
+            fleet: None,
+        }
+    }
+
+    /// Calls `each` for every operation.
+    pub fn visit<'a>(&'a self, each: &mut dyn FnMut(&'a Node)) {
+        self.entries.iter().for_each(|entry| entry.node.visit(each));
+    }
+
+    /// Lets one service do the work of another, which is gone: calls to it go to the one that took it over.
+    pub fn merge_service(&mut self, gone: &'static str, into: &'static str) {
+        for entry in &mut self.entries {
+            entry.node.visit_mut(&mut |node| {
+                if node.service == gone {
+                    node.service = into;
+                }
+                match &mut node.what {
+                    What::Http(http) if http.host == gone => http.host = into,
+                    What::Rpc(rpc) if rpc.host == gone => rpc.host = into,
+                    _ => {}
+                }
+            });
+        }
+        self.services.retain(|service| service.name != gone);
     }
 
     /// Changes the operation with this label, in whatever entry it is.

@@ -2,8 +2,8 @@
 //! domain algorithms).
 //!
 //! Why not the `rand` crate: a seed must give the same bytes in every version of spandiff and on every machine, and
-//! `rand` reserves the right to change its generators. For the same reason only `+ − × ÷` are used on floating point:
-//! IEEE 754 fixes their results to the bit, which it does not for `ln` or `exp`.
+//! `rand` reserves the right to change its generators. For the same reason only `+ − × ÷` and roots are used on floating
+//! point: IEEE 754 fixes their results to the bit, which it does not for `ln` or `exp`.
 
 /// A stream of random numbers, determined by its seed alone.
 #[derive(Clone, Debug)]
@@ -62,6 +62,17 @@ impl Random {
         (self.bits() >> 11) as f64 / 9_007_199_254_740_992.0
     }
 
+    /// A number of about the standard normal distribution: twelve even ones of 16 bits each, added up. It needs no
+    /// logarithm, and its tails end at six.
+    pub fn normal(&mut self) -> f64 {
+        let mut sum = 0u64;
+        for _ in 0..3 {
+            let bits = self.bits();
+            sum += (bits & 0xffff) + (bits >> 16 & 0xffff) + (bits >> 32 & 0xffff) + (bits >> 48);
+        }
+        (sum as f64 + 6.0) / 65_536.0 - 6.0
+    }
+
     /// One element of a slice; `None` of an empty one.
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> Option<&'a T> {
         from.get(self.below(from.len() as u64) as usize)
@@ -105,6 +116,17 @@ mod tests {
         assert!(seen.iter().all(|&count| (60..=140).contains(&count)), "{seen:?}");
         assert_eq!(random.below(0), 0);
         assert_eq!(random.pick::<u8>(&[]), None);
+    }
+
+    #[test]
+    fn normal_draws_have_mean_zero_and_deviation_one() {
+        let mut random = Random::new(5);
+        let drawn: Vec<f64> = (0..20_000).map(|_| random.normal()).collect();
+        let mean = drawn.iter().sum::<f64>() / 20_000.0;
+        let deviation = (drawn.iter().map(|x| (x - mean) * (x - mean)).sum::<f64>() / 20_000.0).sqrt();
+        assert!(mean.abs() < 0.02 && (deviation - 1.0).abs() < 0.02, "{mean} {deviation}");
+        let beyond = drawn.iter().filter(|x| x.abs() > 1.96).count();
+        assert!((850..1_150).contains(&beyond), "{beyond} of 20,000 beyond 1.96");
     }
 
     #[test]

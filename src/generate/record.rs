@@ -105,6 +105,10 @@ pub struct Scope {
 pub struct Process {
     /// Number of its service in the program.
     pub service: usize,
+    /// Number of its cluster, where the system has several.
+    pub cluster: usize,
+    /// Whether it is the one that runs another version than its service does elsewhere.
+    pub is_canary: bool,
     /// Its IP address.
     pub address: String,
     /// Its resource attributes.

@@ -4,7 +4,9 @@
 //! parts, which independent noise on every span would not give.
 
 use super::deployment::scope;
-use super::program::{Follow, Node, Program, Service, Step, What};
+use super::fleet::{Database, Site};
+use super::noise::Climate;
+use super::program::{Failure, Follow, Node, Program, Service, Step, What};
 use super::random::Random;
 use super::record::{Event, Process, Span};
 use super::semconv::{self, Outcome, Run};
@@ -17,34 +19,80 @@ const FLAGS_REMOTE: u32 = 0x301;
 /// A loop does something of its own between two rounds.
 const BETWEEN_REPEATS_US: u32 = 60;
 
-/// Samples the spans of one request to entry point number `entry`: one trace, or more if context is lost on the way.
-pub fn sample(
-    program: &Program,
-    processes: &[Process],
-    jitter: f64,
-    entry: usize,
-    start_ns: u64,
-    random: Random,
-) -> Vec<Span> {
-    let mut sampler =
-        Sampler { program, processes, jitter, random, spans: Vec::new(), trace_id: TraceId(0), severed: false };
+/// Why a database whose volume is lost fails.
+const VOLUME_LOST: Failure =
+    Failure { exception: "ConnectionRefusedError", message: "connection refused: no process listens on the port" };
+
+/// What all requests of one side share.
+#[derive(Debug)]
+pub struct Setting<'a> {
+    /// What the system does.
+    pub program: &'a Program,
+    /// Where it runs.
+    pub processes: Vec<Process>,
+    /// How chance behaves.
+    pub climate: Climate,
+}
+
+/// One request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request {
+    /// Number of its entry point.
+    pub entry: usize,
+    /// When it begins, nanoseconds since 1970.
+    pub start_ns: u64,
+    /// When, as a share of the window.
+    pub moment: f64,
+}
+
+/// Samples the spans of one request: one trace, or more if context is lost on the way; none if nobody answers it.
+pub fn sample(setting: &Setting<'_>, request: Request, random: Random) -> Vec<Span> {
+    let mut sampler = Sampler {
+        program: setting.program,
+        processes: &setting.processes,
+        climate: &setting.climate,
+        random,
+        spans: Vec::new(),
+        trace_id: TraceId(0),
+        severed: false,
+        moment: request.moment,
+        site: None,
+        of_request: 1.0,
+        pace: 1.0,
+    };
     sampler.trace_id = sampler.new_trace_id();
-    if let Some(entry) = program.entries.get(entry) {
-        sampler.run(&entry.node, &Caller::default(), start_ns, false);
+    sampler.of_request = setting.climate.of_request(&mut sampler.random);
+    if let Some(fleet) = &setting.program.fleet {
+        let site = fleet.site(setting.program.gone_instance, &mut sampler.random);
+        sampler.site = Some(site);
+        // Without its database a site is taken offline: the load balancer sends nothing to it.
+        if request.entry == 0 && fleet.mariadb(site).is_some_and(|one| fleet.is_given_up(one, request.moment)) {
+            return Vec::new();
+        }
+    }
+    if let Some(entry) = setting.program.entries.get(request.entry) {
+        sampler.run(&entry.node, &Caller::default(), request.start_ns, false);
     }
     sampler.shift_slow_clock();
-    sampler.spans.retain(|span| program.unexported != Some(span.label));
+    sampler.spans.retain(|span| setting.program.unexported != Some(span.label));
     sampler.spans
 }
 
 struct Sampler<'a> {
     program: &'a Program,
     processes: &'a [Process],
-    jitter: f64,
+    climate: &'a Climate,
     random: Random,
     spans: Vec<Span>,
     trace_id: TraceId,
     severed: bool,
+    moment: f64,
+    /// The databases behind the request, where the system has a fleet of them.
+    site: Option<Site>,
+    /// Factor on all work of this request.
+    of_request: f64,
+    /// Factor on the own work of the operation that runs.
+    pace: f64,
 }
 
 /// What an operation knows of the one that calls it.
@@ -67,7 +115,7 @@ struct Done {
 impl<'a> Sampler<'a> {
     /// Runs one operation from `start_ns` on. Recursion ends with the program, which we wrote.
     fn run(&mut self, node: &'a Node, caller: &Caller<'_>, start_ns: u64, times_out: bool) -> Done {
-        let outer = (self.trace_id, self.severed);
+        let outer = (self.trace_id, self.severed, self.pace);
         let nobody = Caller { callee: caller.callee, filled: caller.filled, ..Caller::default() };
         let caller = if node.severed { &nobody } else { caller };
         if node.severed {
@@ -75,6 +123,7 @@ impl<'a> Sampler<'a> {
         }
         let number = self.begin(node, caller, start_ns);
         let process = self.process_of(node, caller);
+        self.pace = self.pace_of(node, process, caller);
         let filled = self.fill(node, caller);
         let callee = self.callee(node);
         let id = self.spans.get(number).map_or(SpanId::NONE, |span| span.id);
@@ -84,7 +133,7 @@ impl<'a> Sampler<'a> {
         } else {
             self.steps(node, &me, start_ns)
         };
-        let outcome = match node.failure {
+        let outcome = match node.failure.or_else(|| self.refused(node)) {
             _ if times_out => Outcome::TimedOut,
             Some(failure) => Outcome::Failed(failure),
             None if done.error && node.propagates => Outcome::Inherited,
@@ -94,7 +143,7 @@ impl<'a> Sampler<'a> {
         for follow in &node.follow {
             self.follow(follow, number);
         }
-        (self.trace_id, self.severed) = outer;
+        (self.trace_id, self.severed, self.pace) = outer;
         Done { end_ns: done.end_ns, error: outcome.is_error() }
     }
 
@@ -103,6 +152,7 @@ impl<'a> Sampler<'a> {
         for step in &node.steps {
             let inner = match step {
                 Step::Own(us) => Done { end_ns: done.end_ns + self.work(*us), error: false },
+                Step::Call(callee) if self.is_given_up(callee) => Done { end_ns: done.end_ns, error: false },
                 Step::Call(callee) => self.group(callee, 1, me, done.end_ns),
                 Step::Parallel(width, callee) => self.group(callee, *width, me, done.end_ns),
             };
@@ -219,6 +269,7 @@ impl<'a> Sampler<'a> {
             filled: me.filled.map_or("", |(_, filled)| filled),
             peer: other.and_then(|number| self.processes.get(number)).map(|process| process.address.as_str()),
             instance: self.instance(&node.what),
+            database: self.database(&node.what),
             messages: caller.links.len(),
             outcome,
         };
@@ -238,7 +289,9 @@ impl<'a> Sampler<'a> {
     }
 
     fn any_process(&mut self, service: usize) -> Option<usize> {
-        let all = self.processes.iter().enumerate().filter(|(_, process)| process.service == service);
+        let cluster = self.site.map_or(0, Site::cluster);
+        let here = |process: &Process| process.service == service && process.cluster == cluster;
+        let all = self.processes.iter().enumerate().filter(|(_, process)| here(process));
         let all: Vec<usize> = all.map(|(number, _)| number).collect();
         self.random.pick(&all).copied()
     }
@@ -272,10 +325,43 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// So many microseconds of work, give or take the jitter, in nanoseconds.
+    /// The database of the fleet that such an operation asks.
+    fn database(&self, what: &What) -> Option<&'a Database> {
+        let (fleet, site) = (self.program.fleet.as_ref()?, self.site?);
+        match what {
+            What::Sql(_) => fleet.mariadb(site),
+            What::Redis(_) => fleet.redis(site),
+            _ => None,
+        }
+    }
+
+    fn refused(&self, node: &Node) -> Option<Failure> {
+        let (fleet, database) = (self.program.fleet.as_ref()?, self.database(&node.what)?);
+        fleet.fails(database, self.moment).then_some(VOLUME_LOST)
+    }
+
+    fn is_given_up(&self, node: &Node) -> bool {
+        let asked = self.program.fleet.as_ref().zip(self.database(&node.what));
+        asked.is_some_and(|(fleet, database)| fleet.is_given_up(database, self.moment))
+    }
+
+    /// The factor on the own work of one run of an operation.
+    fn pace_of(&mut self, node: &Node, process: Option<usize>, caller: &Caller<'_>) -> f64 {
+        let mut pace = self.of_request * self.climate.of_run(node, process, &mut self.random);
+        if let Some((of_thousand, factor)) = node.tail
+            && self.random.below(1_000) < of_thousand
+        {
+            pace *= factor;
+        }
+        let is_canary =
+            |number: Option<usize>| number.and_then(|n| self.processes.get(n)).is_some_and(|one| one.is_canary);
+        if is_canary(process) || is_canary(caller.process) { pace * node.canary_factor } else { pace }
+    }
+
+    /// So many microseconds of work, give or take what chance does, in nanoseconds.
     fn work(&mut self, us: u32) -> u64 {
-        let swing = 1.0 + self.jitter * (2.0 * self.random.unit() - 1.0);
-        (f64::from(us) * 1_000.0 * self.program.scale * swing) as u64
+        let swing = self.climate.of_work(&mut self.random);
+        (f64::from(us) * 1_000.0 * self.program.scale * swing * self.pace) as u64
     }
 
     fn new_trace_id(&mut self) -> TraceId {

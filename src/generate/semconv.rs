@@ -1,6 +1,7 @@
 //! The names and attributes that instrumentation gives a span, in old and new semantic conventions.
 
 use super::deployment::uuid;
+use super::fleet::Database;
 use super::program::{Conventions, Failure, Http, Message, Node, Plain, Redis, Rpc, Sql, What};
 use super::random::Random;
 use super::record::{Attributes, Value};
@@ -48,6 +49,8 @@ pub struct Run<'a> {
     pub peer: Option<&'a str>,
     /// Which instance of a sharded database.
     pub instance: u32,
+    /// The database of a fleet that it asks.
+    pub database: Option<&'a Database>,
     /// How many messages it handles.
     pub messages: usize,
     /// How it ended.
@@ -223,7 +226,9 @@ impl Sheet {
     }
 
     fn sql(&mut self, sql: &Sql, run: &Run<'_>) {
-        let (database, host) = if sql.instances > 0 {
+        let (database, host) = if let Some(one) = run.database {
+            (Cow::from(one.namespace.clone()), one.address.clone())
+        } else if sql.instances > 0 {
             let shard = run.instance;
             (Cow::from(format!("{}_{shard:03}", sql.database)), format!("{}-db-{}", sql.database, shard / 8))
         } else {
@@ -236,7 +241,15 @@ impl Sheet {
         self.put("db.query.text", "db.statement", run.filled.to_owned());
         self.put("db.query.summary", "", format!("{} {}", sql.verb, sql.table));
         self.put("", "db.user", "app");
-        self.peer(host.into(), if sql.system == "mysql" { 3306 } else { 5432 }, run);
+        self.peer(host.into(), if sql.system == "postgresql" { 5432 } else { 3306 }, run);
+        self.volume(run);
+    }
+
+    /// What the platform knows about the database: its client adds it to every call.
+    fn volume(&mut self, run: &Run<'_>) {
+        if let Some(one) = run.database {
+            self.put("k8s.storageclass.name", "k8s.storageclass.name", one.storage_class);
+        }
     }
 
     fn redis(&mut self, redis: &Redis, run: &Run<'_>) {
@@ -248,7 +261,8 @@ impl Sheet {
         if let Some(hit) = redis.hit {
             self.put("cache.hit", "cache.hit", hit);
         }
-        self.peer("redis".into(), 6379, run);
+        self.peer(run.database.map_or("redis".into(), |one| one.address.clone().into()), 6379, run);
+        self.volume(run);
     }
 
     fn message(&mut self, message: &Message, kind: Kind, run: &Run<'_>, random: &mut Random) {
@@ -332,7 +346,15 @@ mod tests {
 
     fn keys(conventions: Conventions, kind: Kind, outcome: Outcome) -> Vec<&'static str> {
         let node = Node::new("a", "s", kind, What::Http(HTTP));
-        let run = Run { conventions, filled: "/users/7?page=2", peer: None, instance: 0, messages: 0, outcome };
+        let run = Run {
+            conventions,
+            filled: "/users/7?page=2",
+            peer: None,
+            instance: 0,
+            database: None,
+            messages: 0,
+            outcome,
+        };
         attributes(&node, &run, &mut Random::new(1)).into_iter().map(|(key, _)| key).collect()
     }
 

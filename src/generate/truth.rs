@@ -12,14 +12,16 @@
 //! point first; `from_path` stands where the before side's differs. `spans` counts the spans of that operation, on its
 //! path, over all traces of a side. `nothing` says that the program did the same on both sides; jitter, clocks and lost
 //! spans are no changes. A finding with `required: false` is a by-product that a diff may tell or explain by another
-//! one. Operation names: [`super::program::What::operation_name`]. With jitter, further durations differ by chance;
+//! one. Where noise, drift or sampling are not the usual ones, they follow the jitter; findings about instances name them
+//! (`instances`). When both sides are one population, `before` counts what no canary took part in. Operation names: [`super::program::What::operation_name`]. With jitter, further durations differ by chance;
 //! the truth does not list them.
 
-use super::Options;
 use super::changes::{Change, Expected};
+use super::fleet::OLD_CLASS;
 use super::json::{list, put, string};
 use super::program::{Node, Program, What};
 use super::record::Span;
+use super::{Noise, Options};
 use crate::model::{Pair, Side};
 use std::collections::BTreeMap;
 
@@ -59,6 +61,7 @@ pub fn write(options: &Options, programs: &Pair<Program>, expected: &[Expected],
     out.push_str(",\"change\":");
     string(&mut out, options.change.name());
     put(&mut out, format_args!(",\"seed\":\"{}\",\"jitter\":{}", options.seed, options.usable_jitter()));
+    conditions(&mut out, options);
     counts(&mut out, "traces", tally.before.traces, tally.after.traces);
     counts(&mut out, "spans", tally.before.spans, tally.after.spans);
     let nothing = !expected.iter().any(|finding| finding.required);
@@ -66,6 +69,22 @@ pub fn write(options: &Options, programs: &Pair<Program>, expected: &[Expected],
     list(&mut out, ('[', ']'), expected, |out, one| finding(out, options, programs, one, tally));
     out.push_str("}\n");
     out
+}
+
+/// What is not as usual.
+fn conditions(out: &mut String, options: &Options) {
+    if options.noise != Noise::default() {
+        put(out, format_args!(",\"noise\":\"{}\"", options.noise.name()));
+    }
+    for (name, value, usual) in [
+        ("drift", options.drift, 0.0),
+        ("replica_spread", options.replica_spread, 0.0),
+        ("sampling", options.sampling, 1.0),
+    ] {
+        if value.is_finite() && value != usual {
+            put(out, format_args!(",\"{name}\":{value}"));
+        }
+    }
 }
 
 fn counts(out: &mut String, name: &str, before: u64, after: u64) {
@@ -89,15 +108,33 @@ fn finding(out: &mut String, options: &Options, programs: &Pair<Program>, one: &
         _ => out.push_str("null"),
     }
     counts(out, "spans", tally.before.of(one.label), tally.after.of(one.label));
-    if options.change == Change::InstanceGone
-        && let (Some(gone), Some(What::Sql(sql))) = (programs.after.gone_instance, path.last().map(|node| &node.what))
-    {
-        put(
-            out,
-            format_args!(",\"instances\":[{{\"key\":\"db.namespace\",\"named\":[\"{}_{gone:03}\"]}}]", sql.database),
-        );
-    }
+    instances(out, options, programs, path.last().map(|node| &node.what));
     out.push('}');
+}
+
+/// Which instances it is about, and what they share.
+fn instances(out: &mut String, options: &Options, programs: &Pair<Program>, what: Option<&What>) {
+    match (options.change, what) {
+        (Change::InstanceGone, Some(What::Sql(sql))) => {
+            let Some(gone) = programs.after.gone_instance else { return };
+            put(
+                out,
+                format_args!(
+                    ",\"instances\":[{{\"key\":\"db.namespace\",\"named\":[\"{}_{gone:03}\"]}}]",
+                    sql.database
+                ),
+            );
+        }
+        (Change::Maintenance, Some(what)) => {
+            let Some(fleet) = &programs.after.fleet else { return };
+            out.push_str(",\"instances\":[{\"key\":\"server.address/db.namespace\",\"named\":");
+            list(out, ('[', ']'), fleet.doomed(matches!(what, What::Sql(_))), |out, name| string(out, &name));
+            out.push_str(",\"shared\":{\"key\":\"k8s.storageclass.name\",\"value\":");
+            string(out, OLD_CLASS);
+            out.push_str("}}]");
+        }
+        _ => {}
+    }
 }
 
 fn names(path: &[&Node]) -> Vec<(&'static str, String)> {

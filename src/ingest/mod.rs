@@ -1,7 +1,7 @@
 //! Floor 2: bytes become traces, and traces profiles.
 //!
-//! May use: `model`, `flate2`, `zstd`, `memchr`, `base64`, `jiff`, `petgraph`, `regex` (conditions), `serde` and `toml`
-//! (the user's rules).
+//! May use: `model`, `flate2`, `zstd`, `memchr`, `base64`, `jiff`, `petgraph`, `prost` (profiles), `regex`
+//! (conditions), `serde` and `toml` (the user's rules).
 //! Never: files, network, clock.
 //! Invariant: a readable container never fails as a whole; what was not used is a counted warning (spans in = used +
 //! warned); no wire type leaves the room; every allocation is bounded by the bytes that really came.
@@ -18,6 +18,7 @@ pub mod identity;
 pub mod json;
 pub mod otlp_proto;
 pub mod population;
+pub mod profile_codec;
 pub mod read;
 pub mod rules;
 pub mod sampling;

@@ -99,6 +99,12 @@ pub fn percent(share: f64) -> String {
     format!("{sign}{text} %")
 }
 
+/// A small share of one with two decimals, a large one without: `0.10 %`, `2.30 %`, `25 %`.
+pub fn rate(share: f64) -> String {
+    let hundredfold = share * 100.0;
+    if (0.0..10.0).contains(&hundredfold) { format!("{hundredfold:.2} %") } else { percent(share) }
+}
+
 /// A share of one as a percentage with its sign: `+63 %`, `-10 %`, `0 %`.
 pub fn signed_percent(share: f64) -> String {
     let text = percent(share);
@@ -113,6 +119,17 @@ pub fn relative(delta: i64, base: i64) -> Option<String> {
 /// A ratio after/before: `×1.12`.
 pub fn ratio(ratio: f64) -> String {
     if ratio.is_finite() { format!("×{ratio:.2}") } else { "?".into() }
+}
+
+/// A probability with up to two digits: `0.032`, `4e-9`.
+pub fn probability(p: f64) -> String {
+    match p {
+        p if !p.is_finite() => "?".into(),
+        p if p >= 0.0995 => format!("{p:.2}"),
+        p if p >= 0.001 => format!("{p:.3}"),
+        p if p > 0.0 => format!("{p:.0e}"),
+        _ => "0".into(),
+    }
 }
 
 /// Bytes in binary units: `512 B`, `1.5 KiB`, `64 MiB`.
@@ -205,6 +222,14 @@ mod tests {
             (u64::MAX, "213,503 d 23 h"),
         ] {
             assert_eq!(duration(ns), shown, "{ns} ns");
+        }
+    }
+
+    #[test]
+    fn probabilities_are_short() {
+        assert_eq!((rate(0.0), rate(0.0123), rate(0.25)), ("0.00 %".into(), "1.23 %".into(), "25 %".into()));
+        for (p, shown) in [(0.5, "0.50"), (0.0321, "0.032"), (4.2e-9, "4e-9"), (0.0, "0"), (f64::NAN, "?")] {
+            assert_eq!(probability(p), shown);
         }
     }
 

@@ -201,6 +201,7 @@ pub(crate) mod tests {
             status: Status::Unset,
             kind: Kind::Internal,
             span_id: SpanId(1),
+            many: None,
         };
         TreeNode {
             depth,

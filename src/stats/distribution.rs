@@ -22,7 +22,12 @@ pub fn normal_above(z: f64) -> f64 {
 
 /// The value that a standard normal variable exceeds with probability `p`, which is kept within (0, 1).
 pub fn normal_quantile_above(p: f64) -> f64 {
-    SQRT_2 * erfc_inv(2.0 * p.clamp(SMALLEST_P, 1.0 - f64::EPSILON))
+    let p = p.clamp(SMALLEST_P, 1.0 - f64::EPSILON);
+    let z = SQRT_2 * erfc_inv(2.0 * p);
+    // One step of Newton for the last digits.
+    let density = (-0.5 * z * z).exp() / std::f64::consts::TAU.sqrt();
+    let better = z + (normal_above(z) - p) / density;
+    if better.is_finite() { better } else { z }
 }
 
 /// The probability that a t variable with `df` degrees of freedom (at least 1 are taken) exceeds `t`.
@@ -59,6 +64,14 @@ pub fn t_quantile_above(p: f64, df: f64) -> f64 {
 /// `t` for an interval that holds the truth with probability `level`, such as 0.95.
 pub fn t_for_level(level: f64, df: f64) -> f64 {
     t_quantile_above((1.0 - level) / 2.0, df)
+}
+
+/// Welch–Satterthwaite degrees of freedom of a sum of two variances, at least 1.
+pub fn welch_df(variance_a: f64, df_a: f64, variance_b: f64, df_b: f64) -> f64 {
+    let sum = variance_a + variance_b;
+    let parts = variance_a * variance_a / df_a + variance_b * variance_b / df_b;
+    let df = if parts > 0.0 { sum * sum / parts } else { df_a.min(df_b) };
+    if df.is_nan() { 1.0 } else { df.max(1.0) }
 }
 
 #[cfg(test)]

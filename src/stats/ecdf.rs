@@ -68,6 +68,16 @@ impl Sample {
         &self.bins
     }
 
+    /// The cells of each shard: index of the bin in [`Sample::bins`] and share of the total mass.
+    pub fn shards(&self) -> impl Iterator<Item = &[(u32, f64)]> {
+        let mut rest = self.cells.as_slice();
+        self.lengths.iter().map(move |&length| {
+            let (shard, after) = rest.split_at_checked(length as usize).unwrap_or((rest, &[]));
+            rest = after;
+            shard
+        })
+    }
+
     /// Lowest and highest end of what occurs, zeros taken for half a nanosecond.
     pub fn range(&self) -> (f64, f64) {
         let low = self.bins.first().map_or(1.0, |bin| positive_ends(bin.0).0);
@@ -95,14 +105,10 @@ impl Sample {
     /// with shards of equal mass, such as one trace each, exactly the variance of a mean.
     pub fn scatter(&self, values: &[f64]) -> Scatter {
         let mean: f64 = self.bins.iter().zip(values).map(|(bin, value)| bin.1 * value).sum();
-        let mut cells = self.cells.iter();
-        let mut sum = 0.0;
-        for &length in &self.lengths {
-            let shard = cells.by_ref().take(length as usize);
-            let residual: f64 =
-                shard.map(|&(bin, share)| share * (values.get(bin as usize).unwrap_or(&mean) - mean)).sum();
-            sum += residual * residual;
-        }
+        let residual = |shard: &[(u32, f64)]| -> f64 {
+            shard.iter().map(|&(bin, share)| share * (values.get(bin as usize).unwrap_or(&mean) - mean)).sum()
+        };
+        let sum: f64 = self.shards().map(|shard| residual(shard).powi(2)).sum();
         Scatter { mean, variance: sum * self.units / (self.units - 1.0) }
     }
 }
@@ -121,6 +127,9 @@ pub fn mapped_ends(bin: u16, map: &dyn Fn(f64) -> f64) -> (f64, f64) {
     let (low, high) = bin_ends(bin);
     (map(low), map(high))
 }
+
+/// Shares closer than this are equal but for rounding.
+const SHARE_ROUNDING: f64 = 1e-12;
 
 /// A distribution function that is a line over each bin.
 pub struct Ecdf {
@@ -163,6 +172,19 @@ impl Ecdf {
             let part = if width > 0.0 { ((x - step.low) / width).min(1.0) } else { 1.0 };
             step.below + step.share * part
         })
+    }
+
+    /// Below which value this share lies; the middle of a gap where it lies between two.
+    pub fn inverse(&self, share: f64) -> f64 {
+        let at = self.steps.partition_point(|step| step.below + step.share < share - SHARE_ROUNDING);
+        let Some(step) = self.steps.get(at).or(self.steps.last()) else { return 0.0 };
+        let part = ((share - step.below) / step.share).clamp(0.0, 1.0);
+        let value = step.low + part * (step.high - step.low);
+        let is_end = (step.below + step.share - share).abs() <= SHARE_ROUNDING;
+        match self.steps.get(at + 1) {
+            Some(next) if is_end => value.midpoint(next.low),
+            _ => value,
+        }
     }
 
     /// The mean of the function between two points: the share below a value that lies anywhere between them, half of

@@ -4,7 +4,7 @@
 //! k of them counts 1/k. Its variance is that of the placements (the share of the other side that a trace is slower
 //! than), taken between shards: traces are independent, spans of one trace are not.
 
-use super::distribution::{clamp_p, t_above};
+use super::distribution::{clamp_p, t_above, welch_df};
 use super::ecdf::{Sample, mapped_ends};
 use super::histogram::Histogram;
 
@@ -102,26 +102,31 @@ pub fn compare(
     ends_before: impl Fn(u16) -> (f64, f64),
     ends_after: impl Fn(u16) -> (f64, f64),
 ) -> RankTest {
-    let (ecdf_before, ecdf_after) = (before.ecdf(&ends_before), after.ecdf(&ends_after));
-    let place = |sample: &Sample, ends: &dyn Fn(u16) -> (f64, f64), other: &super::ecdf::Ecdf| -> Vec<f64> {
-        let mean = |&(bin, _): &(u16, f64)| {
-            let (low, high) = ends(bin);
-            other.mean(low, high)
-        };
-        sample.bins().iter().map(mean).collect()
-    };
-    let above = after.scatter(&place(after, &ends_after, &ecdf_before));
-    let below = before.scatter(&place(before, &ends_before, &ecdf_after));
+    let above = after.scatter(&placements(after, before, &ends_after, &ends_before));
+    let below = before.scatter(&placements(before, after, &ends_before, &ends_after));
     let (a, b) = (above.variance, below.variance);
-    let parts = a * a / after.df() + b * b / before.df();
-    let df = if parts > 0.0 { (a + b) * (a + b) / parts } else { after.df().min(before.df()) };
     RankTest {
         // Both means say the same; their middle is exactly mirrored when the sides are swapped.
         theta: 0.5 * (above.mean + (1.0 - below.mean)),
         se: (a + b).sqrt(),
-        df: df.max(1.0),
+        df: welch_df(a, after.df(), b, before.df()),
         units: after.units().min(before.units()),
     }
+}
+
+/// The share of `other` that is smaller, ties by half, for each bin of a sample.
+pub fn placements(
+    sample: &Sample,
+    other: &Sample,
+    ends: impl Fn(u16) -> (f64, f64),
+    ends_of_other: impl Fn(u16) -> (f64, f64),
+) -> Vec<f64> {
+    let ecdf = other.ecdf(ends_of_other);
+    let place = |&(bin, _): &(u16, f64)| {
+        let (low, high) = ends(bin);
+        ecdf.mean(low, high)
+    };
+    sample.bins().iter().map(place).collect()
 }
 
 #[cfg(test)]

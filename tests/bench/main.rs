@@ -14,9 +14,12 @@
 mod checksum;
 mod data;
 mod gate;
+mod gate_numbers;
 mod json;
+mod null;
 mod proto;
 mod ratio;
+mod synthetic;
 mod trees;
 mod whole;
 
@@ -45,8 +48,17 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    if wants("null") {
+        null::run();
+    }
+    if wants("null-deploys") {
+        null::deploys();
+    }
     if wants("proto") {
         proto::ratio();
+    }
+    if wants("numbers") {
+        gate_numbers::run();
     }
     if wants("whole") {
         whole::run();

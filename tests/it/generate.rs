@@ -4,7 +4,7 @@ use opentelemetry_proto::tonic::common::v1::{KeyValue, any_value};
 use opentelemetry_proto::tonic::trace::v1::{Span, TracesData};
 use prost::Message as _;
 use serde_json::Value;
-use spandiff::generate::{Change, Generated, Options, OutputFormat, System, generate, generate_into};
+use spandiff::generate::{Change, Generated, Noise, Options, OutputFormat, System, generate, generate_into};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
@@ -129,6 +129,13 @@ fn every_change_of_every_system_is_a_valid_trace() {
                 let (before, after, truth) = sides(system, change, traces);
                 check_structure(&before, Change::None, &what);
                 check_structure(&after, change, &what);
+                if change.is_one_population() {
+                    let both =
+                        |key: &str| truth[key]["before"].as_u64().unwrap() + truth[key]["after"].as_u64().unwrap();
+                    assert_eq!((both("spans"), both("traces")), (after.len() as u64, traces.into()), "{what}");
+                    assert!(before.is_empty(), "{what}");
+                    continue;
+                }
                 assert_eq!(truth["spans"]["before"], before.len(), "{what}");
                 assert_eq!(truth["spans"]["after"], after.len(), "{what}");
                 let ids = |spans: &[Seen]| spans.iter().map(|s| s.span.trace_id.clone()).collect::<BTreeSet<_>>();
@@ -431,6 +438,223 @@ fn late_starts_do_not_overflow() {
         check_structure(&spans(&made.before), Change::None, "late");
         check_structure(&spans(&made.after), Change::None, "late");
     }
+}
+
+/// Believable traffic: what the population samples are made with.
+fn believable(system: System, change: Change, traces: u32) -> Options {
+    let one = options(system, change, traces);
+    Options { noise: Noise::LogNormal, jitter: 0.4, drift: 0.02, replica_spread: 0.01, ..one }
+}
+
+fn mean(of: impl IntoIterator<Item = f64>) -> f64 {
+    let all: Vec<f64> = of.into_iter().collect();
+    all.iter().sum::<f64>() / all.len() as f64
+}
+
+/// Standard deviation.
+fn deviation(of: &[f64]) -> f64 {
+    let centre = mean(of.iter().copied());
+    mean(of.iter().map(|x| (x - centre) * (x - centre))).sqrt()
+}
+
+fn mean_ns<'a>(spans: impl IntoIterator<Item = &'a Seen>) -> f64 {
+    mean(spans.into_iter().map(|seen| seen.duration_ns() as f64))
+}
+
+#[test]
+fn believable_traffic_has_the_same_bytes_in_every_version() {
+    let made = generate(&believable(System::Shop, Change::TailOnly, 5));
+    assert_eq!(format!("{:016x} {:016x}", fnv(&made.before), fnv(&made.after)), "8fb3ab0f1386acb4 6ca8c136c336bf13");
+}
+
+#[test]
+fn spans_of_one_request_are_slow_together() {
+    let made = generate(&Options { drift: 0.0, ..believable(System::Ride, Change::None, 600) });
+    let before = spans(&made.before);
+    let logs = |service: &str, name: &str| -> BTreeMap<Vec<u8>, f64> {
+        let all = named(&before, service, name).into_iter();
+        all.map(|seen| (seen.span.trace_id.clone(), (seen.duration_ns() as f64).ln())).collect()
+    };
+    let (one, other) = (logs("redis", "FindDriverIDs"), logs("redis", "LockDrivers"));
+    let (one, other): (Vec<f64>, Vec<f64>) = one.values().copied().zip(other.values().copied()).unzip();
+    assert!((0.40..0.60).contains(&deviation(&one)), "{}", deviation(&one));
+    let (a, b) = (mean(one.iter().copied()), mean(other.iter().copied()));
+    let together = mean(one.iter().zip(&other).map(|(x, y)| (x - a) * (y - b)));
+    let correlation = together / (deviation(&one) * deviation(&other));
+    // The request's factor has a quarter of the variance of a piece of work, and slow runs add to the rest.
+    assert!((0.10..0.30).contains(&correlation), "{correlation}");
+}
+
+#[test]
+fn windows_stray_by_the_drift_asked_for() {
+    let one = Options { jitter: 0.0, drift: 0.05, ..options(System::Shop, Change::None, 1) };
+    let leaves = |bytes: &[u8]| {
+        let all = spans(bytes);
+        let parents: BTreeSet<_> = all.iter().map(|seen| seen.span.parent_span_id.clone()).collect();
+        all.into_iter().filter(|seen| !parents.contains(&seen.span.span_id)).collect::<Vec<_>>()
+    };
+    let mut shifts = Vec::new();
+    for seed in 1..=12 {
+        let made = generate(&Options { seed, ..one });
+        let (mut before, mut after) = (leaves(&made.before), leaves(&made.after));
+        let key = |seen: &Seen| (seen.service.clone(), seen.span.name.clone(), seen.duration_ns());
+        before.sort_by_key(key);
+        after.sort_by_key(key);
+        shifts.extend(before.iter().zip(&after).map(|(b, a)| (a.duration_ns() as f64 / b.duration_ns() as f64).ln()));
+    }
+    assert!((deviation(&shifts) - 0.05).abs() < 0.01, "{}", deviation(&shifts));
+    assert!(mean(shifts).abs() < 0.02);
+}
+
+#[test]
+fn sampling_keeps_whole_traces_and_says_so() {
+    let one = Options { sampling: 0.25, ..options(System::Shop, Change::None, 400) };
+    let made = generate(&one);
+    let before = spans(&made.before);
+    check_structure(&before, Change::None, "sampled");
+    let traces: BTreeSet<_> = before.iter().map(|seen| seen.span.trace_id.clone()).collect();
+    assert!((70..=130).contains(&traces.len()), "{}", traces.len());
+    for seen in &before {
+        assert_eq!(seen.span.trace_state, "ot=th:c");
+        assert!(seen.span.trace_id[9] >= 0xc0, "the last 56 bits are not below the threshold");
+    }
+    let json = generate(&Options { format: OutputFormat::OtlpJson, ..one });
+    assert!(String::from_utf8(json.before).unwrap().contains("\"traceState\":\"ot=th:c\""));
+    let truth: Value = serde_json::from_str(&made.truth).unwrap();
+    assert_eq!((&truth["sampling"], &truth["traces"]["before"]), (&0.25.into(), &traces.len().into()));
+}
+
+#[test]
+fn sides_may_differ_in_size_and_load() {
+    let one = Options { traces_after: Some(30), window_s: 600, ..options(System::Shop, Change::None, 120) };
+    let made = generate(&one);
+    for (bytes, traces) in [(&made.before, 120), (&made.after, 30)] {
+        let all = spans(bytes);
+        let starts: BTreeSet<_> = all
+            .iter()
+            .filter(|seen| seen.span.parent_span_id.is_empty())
+            .map(|s| s.span.start_time_unix_nano)
+            .collect();
+        assert_eq!(starts.len(), traces);
+        let seconds = (starts.last().unwrap() - starts.first().unwrap()) / 1_000_000_000;
+        assert!((550..=600).contains(&seconds), "{seconds}");
+    }
+}
+
+#[test]
+fn a_quiet_release_is_a_version_and_nothing_else() {
+    let (before, after, truth) = sides(System::Shop, Change::QuietRelease, 1);
+    assert_eq!(operations(&before), operations(&after));
+    assert_eq!(truth["nothing"], true);
+    let released: BTreeSet<_> = after.iter().filter(|s| s.version == "2.15.0").map(|s| s.service.as_str()).collect();
+    assert_eq!(released, BTreeSet::from(["stock"]));
+}
+
+#[test]
+fn one_of_ten_pods_is_the_canary_and_no_request_meets_both_versions() {
+    let made = generate(&believable(System::Ride, Change::Canary, 600));
+    let all = spans(&made.after);
+    let mut versions: HashMap<Vec<u8>, BTreeSet<&str>> = HashMap::new();
+    for seen in all.iter().filter(|seen| seen.service == "customer") {
+        versions.entry(seen.span.trace_id.clone()).or_default().insert(&seen.version);
+    }
+    assert!(versions.values().all(|one| one.len() == 1));
+    let of = |version: &str| {
+        let slow = named(&all, "mysql", "SQL SELECT").into_iter().filter(|seen| {
+            seen.attribute("db.sql.table").as_deref() == Some("customer")
+                && versions.get(&seen.span.trace_id).is_some_and(|one| one.contains(version))
+        });
+        slow.collect::<Vec<_>>()
+    };
+    let (old, new) = (of("2.14.0"), of("2.15.0"));
+    assert!((0.06..0.14).contains(&(new.len() as f64 / (old.len() + new.len()) as f64)), "{}", new.len());
+    let ratio = mean_ns(new.iter().copied()) / mean_ns(old.iter().copied());
+    assert!((1.3..1.7).contains(&ratio), "{ratio}");
+    let truth: Value = serde_json::from_str(&made.truth).unwrap();
+    assert_eq!(truth["traces"]["after"], new.len());
+}
+
+#[test]
+fn a_slow_tail_is_three_in_a_hundred_calls() {
+    let (before, after, _) = sides(System::Shop, Change::TailOnly, 900);
+    let slow = |spans: &[Seen]| {
+        let calls = named(spans, "stock", "SELECT stock");
+        calls.iter().filter(|seen| seen.duration_ns() > 60_000_000).count() as f64 / calls.len() as f64
+    };
+    assert!(slow(&before) == 0.0 && (0.015..0.045).contains(&slow(&after)), "{}", slow(&after));
+}
+
+#[test]
+fn in_a_paradox_the_mean_improves_and_a_path_gets_slower() {
+    let (before, after, truth) = sides(System::Ride, Change::Paradox, 600);
+    let roots = |spans: &[Seen]| mean_ns(spans.iter().filter(|seen| seen.span.parent_span_id.is_empty()));
+    assert!(roots(&after) < 0.8 * roots(&before));
+    let entry = |spans: &[Seen]| mean_ns(named(spans, "frontend", "HTTP GET /dispatch"));
+    assert!(entry(&after) > 1.1 * entry(&before));
+    let kinds: Vec<_> = truth["findings"].as_array().unwrap().iter().map(|f| f["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["slower", "mix"]);
+}
+
+#[test]
+fn a_monolith_does_the_same_work_before_it_is_split() {
+    for (system, part, whole) in [
+        (System::Ride, "route", "driver"),
+        (System::Shop, "stock", "catalogue"),
+        (System::Messaging, "warehouse", "order-api"),
+        (System::Fleet, "media", "sites"),
+    ] {
+        let (before, after, truth) = sides(system, Change::MonolithSplit, 1);
+        assert!(before.iter().all(|seen| seen.service != part) && before.len() == after.len());
+        assert!(after.iter().any(|seen| seen.service == part));
+        assert_eq!(truth["findings"][0]["kind"], "split");
+        assert_eq!(truth["findings"][0]["operation"]["service"], part);
+        assert!(truth["findings"][0]["from_path"].as_array().unwrap().last().unwrap()["service"] == whole);
+    }
+}
+
+/// Databases by address and namespace, with calls and failed calls.
+fn databases(spans: &[Seen]) -> BTreeMap<String, (u32, u32)> {
+    let mut all = BTreeMap::new();
+    for seen in spans.iter().filter(|seen| seen.attribute("k8s.storageclass.name").is_some()) {
+        let name = ["server.address", "db.namespace"].map(|key| seen.attribute(key).unwrap()).join("/");
+        let (calls, failed): &mut (u32, u32) = all.entry(name).or_default();
+        *calls += 1;
+        *failed += u32::from(seen.is_error());
+    }
+    all
+}
+
+#[test]
+fn after_the_maintenance_calls_to_230_databases_fail_and_then_stop() {
+    let (before, after, truth) = sides(System::Fleet, Change::Maintenance, 2_000);
+    let named_in_truth = |number: usize| -> BTreeSet<String> {
+        let instances = &truth["findings"][number]["instances"][0];
+        assert_eq!(instances["key"], "server.address/db.namespace");
+        assert_eq!(instances["shared"]["value"], "ceph-rbd-v1");
+        instances["named"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+    };
+    let doomed: BTreeSet<String> = named_in_truth(0).into_iter().chain(named_in_truth(1)).collect();
+    assert_eq!(doomed.len(), 230);
+    assert!(databases(&before).values().all(|(_, failed)| *failed == 0));
+    for (name, (calls, failed)) in databases(&after) {
+        assert_eq!(failed, if doomed.contains(&name) { calls } else { 0 }, "{name}");
+    }
+    let last_failure = after.iter().filter(|s| s.is_error()).map(|s| s.span.end_time_unix_nano).max().unwrap();
+    let end = after.iter().map(|seen| seen.span.end_time_unix_nano).max().unwrap();
+    let begin = after.iter().map(|seen| seen.span.start_time_unix_nano).min().unwrap();
+    assert!(((last_failure - begin) as f64) < 0.31 * (end - begin) as f64);
+    let roots = |spans: &[Seen]| spans.iter().filter(|seen| seen.span.parent_span_id.is_empty()).count();
+    assert!(roots(&after) < roots(&before), "sites without a database get no requests");
+}
+
+#[test]
+fn the_trial_of_the_maintenance_sees_25_databases_at_most() {
+    let (before, after, truth) = sides(System::Fleet, Change::MaintenanceTrial, 800);
+    assert_eq!(truth["nothing"], true);
+    assert!(databases(&before).len() > 500);
+    let seen = databases(&after);
+    assert!((20..=25).contains(&seen.len()), "{}", seen.len());
+    assert!(seen.keys().all(|name| name.contains(".lab-1.")) && seen.values().all(|(_, failed)| *failed == 0));
 }
 
 /// The samples: folder, system, change, seed. All with one request a side and ±20 % jitter.

@@ -11,16 +11,30 @@
 )]
 
 mod bad_input;
+mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
 mod fold;
 mod fuzz_corpus;
+mod gate;
+mod gate_numbers;
+mod gate_reports;
 mod generate;
 mod identity;
 mod json;
 mod mutations;
+#[path = "../bench/null.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
+mod null;
+#[path = "../bench/gate_numbers.rs"]
+#[allow(clippy::print_stdout, reason = "benches print")]
+mod numbers;
+mod population;
+mod population_cli;
+mod population_samples;
+mod profiles;
 mod reading;
 mod report;
 mod rivals;
@@ -29,4 +43,8 @@ mod samples;
 mod seen;
 mod shared;
 mod stories;
+#[path = "../bench/synthetic.rs"]
+#[allow(dead_code, reason = "benches use the rest of it")]
+mod synthetic;
 mod tidy;
+mod vectors;

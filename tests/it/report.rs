@@ -87,6 +87,7 @@ fn node(depth: u32, name: &str, mark: Mark, before_ms: Option<i64>, after_ms: Op
         status: Status::Unset,
         kind: Kind::Server,
         span_id: SpanId(7),
+        many: None,
     };
     TreeNode {
         depth,

@@ -1,7 +1,7 @@
 //! `spandiff generate`: both sides of a known change and the truth about it, as files.
 
 use crate::cli::args::{Common, GenerateArgs};
-use crate::cli::engine::generate::{Change, Options, OutputFormat, System, generate_into};
+use crate::cli::engine::generate::{Change, Noise, Options, OutputFormat, System, generate_into};
 use crate::cli::error::{Failure, Problem, remark};
 use crate::cli::exit;
 use crate::cli::output::{cannot_write, to};
@@ -27,12 +27,23 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<ExitCode, Failure> {
             .hint("add -o DIR; it gets before, after and truth.json")
             .into());
     };
-    let options = Options { seed: args.seed, traces: args.traces, format, ..Options::new(system, change) };
-    let end = if format == OutputFormat::OtlpJson { "json" } else { "binpb" };
-    let names = [format!("before.{end}"), format!("after.{end}"), "truth.json".to_owned()];
-    write(directory, &options, &names).map_err(|error| cannot_write(&directory.display().to_string(), &error))?;
-    let [before, after, _] = names.map(|name| directory.join(name).display().to_string());
-    remark(common.quiet, &format!("next: spandiff {before} {after}"));
+    let noise =
+        Noise::from_name(&args.noise).ok_or_else(|| unknown("noise", &args.noise, &names(&Noise::ALL, Noise::name)))?;
+    let options = Options {
+        seed: args.seed,
+        traces: args.traces,
+        traces_after: args.traces_after,
+        window_s: args.window,
+        jitter: args.jitter,
+        noise,
+        drift: args.drift,
+        replica_spread: args.replica_spread,
+        sampling: args.sampling,
+        format,
+        ..Options::new(system, change)
+    };
+    let next = write(directory, &options).map_err(|error| cannot_write(&directory.display().to_string(), &error))?;
+    remark(common.quiet, &format!("next: spandiff {next}"));
     Ok(ExitCode::from(exit::DONE))
 }
 
@@ -56,12 +67,26 @@ fn unknown(what: &str, name: &str, known: &[&str]) -> Problem {
     Problem::new(format!("there is no {what} `{name}`")).hint(format!("{what}s are {}", known.join(", ")))
 }
 
-fn write(directory: &Path, options: &Options, [before, after, truth]: &[String; 3]) -> io::Result<()> {
+/// Writes the files and says with which arguments to compare them.
+fn write(directory: &Path, options: &Options) -> io::Result<String> {
+    let end = if options.format == OutputFormat::OtlpJson { "json" } else { "binpb" };
     fs::create_dir_all(directory)?;
-    let mut before = BufWriter::new(File::create(directory.join(before))?);
-    let mut after = BufWriter::new(File::create(directory.join(after))?);
-    let facts = generate_into(options, &mut before, &mut after)?;
-    before.flush()?;
-    after.flush()?;
-    fs::write(directory.join(truth), facts)
+    let create = |name: &str| {
+        let path = directory.join(format!("{name}.{end}"));
+        Ok::<_, io::Error>((BufWriter::new(File::create(&path)?), path.display().to_string()))
+    };
+    let (facts, next) = if options.change.is_one_population() {
+        let (mut all, path) = create("all")?;
+        let facts = generate_into(options, &mut io::sink(), &mut all)?;
+        all.flush()?;
+        (facts, format!("inspect {path}"))
+    } else {
+        let ((mut before, first), (mut after, second)) = (create("before")?, create("after")?);
+        let facts = generate_into(options, &mut before, &mut after)?;
+        before.flush()?;
+        after.flush()?;
+        (facts, format!("{first} {second}"))
+    };
+    fs::write(directory.join("truth.json"), facts)?;
+    Ok(next)
 }

@@ -5,7 +5,7 @@
 //! shows only when both sides are looked at together (`model::drain`), so names are folded here.
 
 use crate::model::profile::{PathState, Profile};
-use crate::model::{Kind, NO_PARENT, Operation, OperationId, Pair, Side, drain};
+use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, drain};
 use std::collections::{BTreeMap, HashMap};
 
 use super::work::SIDES;
@@ -33,24 +33,37 @@ type Renamed = HashMap<u32, Operation, foldhash::fast::RandomState>;
 
 /// Brings two profiles into one numbering. Paths that become equal by folding names are merged.
 pub(super) fn unify(profiles: &Pair<Profile>) -> Pair<Profile> {
-    let renamed = fold_names(profiles);
-    let folded = Pair::new(folded(&profiles.before, &renamed.before), folded(&profiles.after, &renamed.after));
-    let before = folded.before.as_ref().unwrap_or(&profiles.before);
-    let after = folded.after.as_ref().unwrap_or(&profiles.after);
-    let (before, after) = (before.canonical(), after.canonical());
-    Pair::new(before.canonical_among(&after.operations), after.canonical_among(&before.operations))
+    let profiles = profiles.as_ref().map(Profile::canonical);
+    let renamed = fold_names(&profiles);
+    let folded = Pair::new(folded(profiles.before, &renamed.before), folded(profiles.after, &renamed.after));
+    let mut operations: Vec<&Operation> =
+        folded.before.operations.iter().chain(folded.after.operations.iter()).collect();
+    operations.sort_unstable();
+    let mut table = Operations::default();
+    for operation in operations {
+        table.intern(operation.clone());
+    }
+    Pair::new(numbered(&folded.before, &table), numbered(&folded.after, &table))
 }
 
-/// The profile under its new names; `None` when there are none.
-fn folded(profile: &Profile, renamed: &Renamed) -> Option<Profile> {
+/// The profile under its new names, in order.
+fn folded(profile: Profile, renamed: &Renamed) -> Profile {
     if renamed.is_empty() {
-        return None;
+        return profile;
     }
     let mut folded = Profile::default();
     let numbers: HashMap<u32, OperationId, foldhash::fast::RandomState> =
         renamed.iter().map(|(&path, operation)| (path, folded.operations.intern(operation.clone()))).collect();
-    folded.merge_mapped(profile, |path, operation| numbers.get(&path).copied().unwrap_or(operation));
-    Some(folded)
+    folded.merge_mapped(&profile, |path, operation| numbers.get(&path).copied().unwrap_or(operation));
+    folded.into_canonical()
+}
+
+/// The profile with its operations numbered as in `table`, which holds them all.
+fn numbered(profile: &Profile, table: &Operations) -> Profile {
+    let mut numbered = Profile::with_operations(table.clone());
+    numbered.merge(profile);
+    numbered.seal();
+    numbered
 }
 
 /// Paths of both sides that are one path under the names found so far.
@@ -113,10 +126,13 @@ fn merged(profiles: &Pair<Profile>, siblings: &Together, renamed: &mut Pair<Rena
     by_operation.into_values().collect()
 }
 
+/// An operation and the sides on which it stands.
+type Name<'a> = (&'a Operation, Pair<bool>);
+
 /// The operations whose names hold identifiers, with their new names.
 fn templates(profiles: &Pair<Profile>, siblings: &BTreeMap<Operation, Together>) -> Vec<(Operation, String)> {
     let mut found = Vec::new();
-    let mut groups: BTreeMap<(&str, Kind), Vec<(&Operation, Pair<bool>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Kind), Vec<Name<'_>>> = BTreeMap::new();
     for (operation, paths) in siblings {
         groups.entry((&operation.service, operation.kind)).or_default().push((operation, seen(profiles, paths)));
     }
@@ -155,7 +171,6 @@ fn states<'a>(profiles: &'a Pair<Profile>, paths: &'a Together) -> impl Iterator
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Operations;
 
     /// Whether numbers of operations mean the same on both sides.
     fn same_tables(before: &Operations, after: &Operations) -> bool {

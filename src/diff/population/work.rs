@@ -7,7 +7,8 @@ use crate::diff::options::DiffOptions;
 use crate::diff::paths::{PathId, Paths};
 use crate::diff::types::MatchInfo;
 use crate::model::profile::{ONE, PathState, Profile, Sums};
-use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, SpanId, Symbol, TraceId};
+use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, SpanId, Symbol, TraceId, units};
+use std::sync::Arc;
 
 /// Both sides, to loop over.
 pub(super) const SIDES: [Side; 2] = [Side::Before, Side::After];
@@ -52,7 +53,7 @@ impl Family {
 pub(super) struct Work<'a> {
     pub options: &'a DiffOptions,
     /// Both profiles, sorted ([`Profile::canonical`]) and with one table of operations.
-    pub profiles: Pair<Profile>,
+    pub profiles: Pair<Arc<Profile>>,
     /// One node a call path.
     pub trees: Pair<Tree>,
     pub alignment: Alignment,
@@ -68,13 +69,13 @@ pub(super) struct Work<'a> {
 
 impl<'a> Work<'a> {
     /// Aligns two profiles that were unified: see [`super::unify`].
-    pub fn new(profiles: Pair<Profile>, options: &'a DiffOptions, q: f64) -> Work<'a> {
-        let trees = profiles.as_ref().map(tree_of);
+    pub fn new(profiles: Pair<Arc<Profile>>, options: &'a DiffOptions, q: f64) -> Work<'a> {
+        let trees = profiles.as_ref().map(|profile| tree_of(profile));
         let alignment = align::align(&trees.before, &trees.after, &profiles.after.operations);
         let mut paths = Paths::default();
         let path_of = trees.as_ref().map(|tree| paths.of_tree(tree));
         let sums = profiles.as_ref().map(|profile| {
-            let root = Sums { traces: profile.totals.traces, weight: weight_of_all(profile), ..Sums::default() };
+            let root = Sums { traces: profile.totals.traces, ..entries_together(profile) };
             std::iter::once(root).chain(profile.paths().iter().map(|path| path.state.shards.total())).collect()
         });
         let entry_of = trees.as_ref().map(entries);
@@ -86,12 +87,17 @@ impl<'a> Work<'a> {
         self.q * family.share()
     }
 
+    /// The level of all families together.
+    pub const fn all_level(&self) -> f64 {
+        self.q
+    }
+
     /// The state of a node; `None` for the virtual root.
     pub fn state(&self, side: Side, node: u32) -> Option<&PathState> {
         self.profiles.get(side).paths().get((node as usize).checked_sub(1)?).map(|path| &path.state)
     }
 
-    /// A node's sums over all shards. Those of the virtual root count all traces.
+    /// A node's sums over all shards. Those of the virtual root are of all entry points; its traces are all traces.
     pub fn sums(&self, side: Side, node: u32) -> Sums {
         self.sums.get(side).get(node as usize).copied().unwrap_or_default()
     }
@@ -99,6 +105,11 @@ impl<'a> Work<'a> {
     /// Traces in which a node occurs, each counted once whatever its weight.
     pub fn traces(&self, side: Side, node: u32) -> u64 {
         self.sums.get(side).get(node as usize).map_or(0, |sums| sums.traces)
+    }
+
+    /// Spans at a node, sampled ones by their weights.
+    pub fn spans(&self, side: Side, node: u32) -> u64 {
+        whole(self.sums(side, node).calls)
     }
 
     /// Mean of a weighted sum for each trace in which the node occurs; 0 when it occurs in none.
@@ -215,10 +226,13 @@ impl<'a> Work<'a> {
     }
 }
 
-/// Traces by their weights: the sum over the entry points.
-fn weight_of_all(profile: &Profile) -> u128 {
-    let entries = profile.paths().iter().filter(|path| path.parent == NO_PARENT);
-    entries.map(|path| path.state.shards.total().weight).sum()
+/// The sums over the entry points.
+fn entries_together(profile: &Profile) -> Sums {
+    let mut all = Sums::default();
+    for path in profile.paths().iter().filter(|path| path.parent == NO_PARENT) {
+        all.add(&path.state.shards.total());
+    }
+    all
 }
 
 fn tree_of(profile: &Profile) -> Tree {
@@ -250,4 +264,14 @@ fn entries(tree: &Tree) -> Vec<u32> {
 /// A weighted sum as a number of traces, calls or nanoseconds.
 pub(super) fn plain(sum: u128) -> f64 {
     sum as f64 / ONE as f64
+}
+
+/// A weighted sum as a whole number of traces, calls or nanoseconds, rounded.
+pub(super) fn whole(sum: u128) -> u64 {
+    u64::try_from((sum + u128::from(ONE / 2)) / u128::from(ONE)).unwrap_or(u64::MAX)
+}
+
+/// So many of so many as a share in words.
+pub(super) fn share(some: u64, all: u64) -> String {
+    units::percent(some as f64 / all.max(1) as f64)
 }

@@ -59,6 +59,8 @@ pub(super) fn build() -> (Program, Targets) {
         reordered: "tax.server",
         skewed: "fulfilment",
         lost: "fulfilment.flush",
+        canary: "fulfilment.update",
+        split: ("warehouse", "order-api", "warehouse.server"),
     };
     (program, targets)
 }

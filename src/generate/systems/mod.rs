@@ -1,5 +1,6 @@
 //! The systems that traffic is generated for, and where each change hits them.
 
+mod fleet;
 mod messaging;
 mod ride;
 mod shop;
@@ -17,11 +18,13 @@ pub enum System {
     Shop,
     /// Orders over Kafka.
     Messaging,
+    /// Sites in twelve clusters with 1,300 databases.
+    Fleet,
 }
 
 impl System {
     /// All systems.
-    pub const ALL: [System; 3] = [System::Ride, System::Shop, System::Messaging];
+    pub const ALL: [System; 4] = [System::Ride, System::Shop, System::Messaging, System::Fleet];
 
     /// Its name on the command line and in the truth.
     pub const fn name(self) -> &'static str {
@@ -29,6 +32,7 @@ impl System {
             System::Ride => "ride",
             System::Shop => "shop",
             System::Messaging => "messaging",
+            System::Fleet => "fleet",
         }
     }
 
@@ -43,6 +47,7 @@ impl System {
             System::Ride => "ride hailing: customer, drivers and ten routes; 50 spans a request",
             System::Shop => "online shop: gateway, catalogue, cart, stock, checkout, payment, rendered page",
             System::Messaging => "orders over Kafka: HTTP in, two consumers with links, outbox, batch consumer",
+            System::Fleet => "hosted sites: 12 clusters, 600 MariaDB and 700 Redis instances, few with much traffic",
         }
     }
 
@@ -52,6 +57,7 @@ impl System {
             System::Ride => ride::build(),
             System::Shop => shop::build(),
             System::Messaging => messaging::build(),
+            System::Fleet => fleet::build(),
         }
     }
 }
@@ -91,6 +97,10 @@ pub struct Targets {
     pub skewed: &'static str,
     /// Spans in the middle that are not exported.
     pub lost: &'static str,
+    /// A leaf that its service asks once a request.
+    pub canary: &'static str,
+    /// A service, the one that it was part of, and the uppermost operation of the part.
+    pub split: (&'static str, &'static str, &'static str),
 }
 
 fn service(name: &'static str, language: Language, conventions: Conventions, replicas: u32) -> Service {
@@ -161,12 +171,16 @@ mod tests {
                 t.added.0,
                 t.reordered,
                 t.lost,
+                t.canary,
+                t.split.2,
             ] {
                 let path = program.path_to(target).unwrap_or_else(|| panic!("{system:?} has no {target}"));
                 assert_eq!(path[0].label, program.entries[0].node.label, "{target} is in the main request");
                 assert!(path.iter().all(|node| program.service(node.service).is_some()), "{target}");
             }
-            assert!(program.service(t.skewed).is_some());
+            for service in [t.skewed, t.split.0, t.split.1] {
+                assert!(program.service(service).is_some());
+            }
             assert!(program.entries.len() > 1);
         }
     }

@@ -60,6 +60,8 @@ pub(super) fn build() -> (Program, Targets) {
         reordered: "pricing.server",
         skewed: "driver",
         lost: "driver.server",
+        canary: "mysql.customer",
+        split: ("route", "driver", "route.server"),
     };
     (program, targets)
 }

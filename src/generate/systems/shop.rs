@@ -59,6 +59,8 @@ pub(super) fn build() -> (Program, Targets) {
         reordered: "cart.load",
         skewed: "checkout",
         lost: "cart.load",
+        canary: "checkout.insert",
+        split: ("stock", "catalogue", "stock.server"),
     };
     (program, targets)
 }

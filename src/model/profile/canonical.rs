@@ -33,18 +33,7 @@ impl Profile {
 
     /// As [`Profile::canonical`], without a copy.
     #[must_use]
-    pub fn into_canonical(self) -> Profile {
-        self.among(&Operations::default())
-    }
-
-    /// The same with further operations in the table: two canonical profiles that are each given the other's operations
-    /// get equal tables.
-    #[must_use]
-    pub fn canonical_among(&self, others: &Operations) -> Profile {
-        self.clone().among(others)
-    }
-
-    fn among(mut self, others: &Operations) -> Profile {
+    pub fn into_canonical(mut self) -> Profile {
         let mut folded = Warnings::default();
         let places = self.places(&mut folded);
         self.totals.warnings.merge(&folded);
@@ -61,9 +50,6 @@ impl Profile {
             }
         }
         sorted.sort_links(&self.operations);
-        for operation in others.iter() {
-            sorted.operations.intern(operation.clone());
-        }
         sorted.sort_operations();
         sorted.sort_strings(&self.strings);
         sorted.seal();

@@ -67,6 +67,11 @@ pub struct Profile {
 }
 
 impl Profile {
+    /// An empty profile whose operations are numbered as in this table.
+    pub fn with_operations(operations: Operations) -> Profile {
+        Profile { operations, ..Profile::default() }
+    }
+
     /// The paths; parents come before their children.
     pub fn paths(&self) -> &[Path] {
         &self.paths

@@ -1,0 +1,154 @@
+//! What a user notices: duration, p95, errors and traffic of the entry points.
+
+use super::drift::Environment;
+use super::groups::{Group, Groups};
+use super::judge::Test;
+use super::latency::{Bounds, least_log, least_share, test, with_ratio};
+use super::tail_shift;
+use super::work::{Work, plain};
+use super::{errors, numbers};
+use crate::align::ROOT;
+use crate::diff::effects::{Effect, Metric, Strength};
+use crate::diff::types::{AttributionRow, EntryPoint, Quantiles};
+use crate::model::{Pair, Side};
+use crate::stats::histogram::Histogram;
+use crate::stats::shift::hodges_lehmann;
+use crate::stats::{counts, power, quantile};
+
+/// Smallest difference of the shares of the traffic.
+const LEAST_SHARE: f64 = 0.05;
+
+/// The tests of one group.
+pub(super) struct Tested {
+    pub duration: Option<Test>,
+    pub p95: Option<Test>,
+    pub errors: Option<Test>,
+    pub traffic: Option<Test>,
+}
+
+impl Tested {
+    /// All tests, to be judged.
+    pub fn tests(&mut self) -> impl Iterator<Item = &mut Test> {
+        [&mut self.duration, &mut self.p95, &mut self.errors, &mut self.traffic].into_iter().flatten()
+    }
+
+    /// Whether the requests take another time.
+    pub fn is_shifted(&self) -> bool {
+        self.duration.iter().chain(&self.p95).any(Test::is_found)
+    }
+
+    fn effects(&self) -> Vec<Effect> {
+        [&self.duration, &self.p95, &self.errors, &self.traffic].into_iter().flatten().map(|test| test.effect).collect()
+    }
+}
+
+/// Durations of a group's requests.
+pub(super) fn durations(work: &Work<'_>, group: &Group, side: Side) -> Histogram {
+    let mut all = Histogram::default();
+    for &entry in group.entries.get(side) {
+        if let Some(state) = work.state(side, entry) {
+            all.merge(&state.duration);
+        }
+    }
+    all
+}
+
+/// Tests every group. Entry points are not freed of what the environment does to all paths: a user notices that, too.
+pub(super) fn tested(work: &Work<'_>, groups: &Groups, environment: Environment) -> Vec<Tested> {
+    let not_centred = Environment { mu: 0.0, ..environment };
+    // What came or went is told as such: shares are of what both sides have.
+    let matched = groups.list.iter().filter(|group| group.is_matched()).map(|group| group.traces(work));
+    let all =
+        matched.fold(Pair::new(0, 0), |all, traces| Pair::new(all.before + traces.before, all.after + traces.after));
+    groups.list.iter().map(|group| tested_group(work, group, not_centred, all)).collect()
+}
+
+fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: Pair<u64>) -> Tested {
+    let traces = group.traces(work);
+    let mut tested = Tested { duration: None, p95: None, errors: None, traffic: None };
+    if !group.is_matched() {
+        return tested;
+    }
+    tested.traffic = Some(traffic(traces, all));
+    let failed = |side: Side| {
+        let of = |&entry: &u32| errors::failed(work, side, entry, |sums| sums.errors);
+        group.entries.get(side).iter().map(of).fold((0, 0), |total, count| (total.0 + count.0, total.1 + count.1))
+    };
+    let failed = Pair::new(failed(Side::Before), failed(Side::After));
+    tested.errors = (failed.before.0 + failed.after.0 > 0).then(|| errors::test(failed));
+    let options = &work.options.population;
+    if !options.latency || traces.before.min(traces.after) < options.min_traces.max(2) {
+        return tested;
+    }
+    let samples = Pair::new(durations(work, group, Side::Before), durations(work, group, Side::After));
+    let node = group.place().after.unwrap_or(ROOT);
+    let bounds = Bounds { log: least_log(work, node), floor_ns: options.min_effect_ns as f64, environment };
+    tested.duration = duration(samples.as_ref(), traces, &bounds);
+    tested.p95 = tail_shift::test(samples.as_ref(), traces, &bounds).map(|tail| tail.test);
+    tested
+}
+
+fn duration(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds) -> Option<Test> {
+    let shift = hodges_lehmann(samples.before, samples.after, 0.95)?;
+    let mut found = Test::new(Metric::Duration, "ratio", traces, "clustered_brunner_munzel");
+    found.effect = with_ratio(found.effect, &shift);
+    let medians = Pair::new(quantile::quantile(samples.before, 0.5)?, quantile::quantile(samples.after, 0.5)?);
+    test(samples, &shift, medians, bounds, &mut found);
+    Some(found)
+}
+
+fn traffic(traces: Pair<u64>, all: Pair<u64>) -> Test {
+    let mut test = Test::new(Metric::Traffic, "share", all, "fisher");
+    let (before, after) = ((traces.before, all.before), (traces.after, all.after));
+    let interval = counts::newcombe(before.0, before.1, after.0, after.1, 0.95);
+    (test.effect.estimate, test.effect.low, test.effect.high) = (interval.estimate, interval.low, interval.high);
+    test.p_differs = counts::fisher_two_sided(before.0, before.1, after.0, after.1);
+    test.is_large = interval.estimate.abs() >= LEAST_SHARE;
+    // Traffic is nobody's regression.
+    test.most = Strength::Warn;
+    test
+}
+
+/// The entry point as it is reported.
+pub(super) fn entry_point(
+    work: &Work<'_>,
+    group: &Group,
+    tested: &Tested,
+    rows: (Option<i64>, Vec<AttributionRow>, Vec<AttributionRow>),
+) -> Option<EntryPoint> {
+    let samples = Pair::new(durations(work, group, Side::Before), durations(work, group, Side::After));
+    let quantiles = |side: Side| -> Option<Quantiles> {
+        numbers::quantiles(samples.get(side), numbers::mean_of_group(work, group, side)?)
+    };
+    let error_rate = |side: Side| {
+        let requests = group.requests(work, side);
+        let failed: u128 = group.entries.get(side).iter().map(|&entry| work.sums(side, entry).failed_calls).sum();
+        (requests > 0).then(|| plain(failed) / plain(requests))
+    };
+    let traces = group.traces(work);
+    let options = &work.options.population;
+    let spread = |sample: &Histogram| power::log_sd(sample);
+    let log_sd = match (spread(&samples.before), spread(&samples.after)) {
+        (Some(before), Some(after)) => Some(before.max(after)),
+        (before, after) => before.or(after),
+    };
+    let margin = least_share(work, group.place().after.unwrap_or(ROOT));
+    let fewest = traces.before.min(traces.after);
+    let judged = options.latency && fewest >= options.min_traces;
+    Some(EntryPoint {
+        operation: group.operation(work)?.clone(),
+        traces,
+        duration_ns: Pair::new(quantiles(Side::Before), quantiles(Side::After)),
+        delta_ns: rows.0,
+        error_rate: Pair::new(error_rate(Side::Before), error_rate(Side::After)),
+        attribution: rows.1,
+        tail: rows.2,
+        effects: tested.effects(),
+        detectable: log_sd
+            .filter(|_| judged)
+            .map(|sd| 1.0 + power::detectable(sd, traces.before, traces.after, margin, power::ALPHA, power::POWER)),
+        needed_traces: log_sd
+            .filter(|_| options.latency)
+            .map(|sd| power::needed_traces(sd, options.must_detect, margin).max(options.min_traces)),
+    })
+}
