@@ -99,6 +99,12 @@ pub fn percent(share: f64) -> String {
     format!("{sign}{text} %")
 }
 
+/// A small share of one with two decimals, a large one without: `0.10 %`, `2.30 %`, `25 %`.
+pub fn rate(share: f64) -> String {
+    let hundredfold = share * 100.0;
+    if (0.0..10.0).contains(&hundredfold) { format!("{hundredfold:.2} %") } else { percent(share) }
+}
+
 /// A share of one as a percentage with its sign: `+63 %`, `-10 %`, `0 %`.
 pub fn signed_percent(share: f64) -> String {
     let text = percent(share);
@@ -221,6 +227,7 @@ mod tests {
 
     #[test]
     fn probabilities_are_short() {
+        assert_eq!((rate(0.0), rate(0.0123), rate(0.25)), ("0.00 %".into(), "1.23 %".into(), "25 %".into()));
         for (p, shown) in [(0.5, "0.50"), (0.0321, "0.032"), (4.2e-9, "4e-9"), (0.0, "0"), (f64::NAN, "?")] {
             assert_eq!(probability(p), shown);
         }

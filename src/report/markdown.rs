@@ -99,7 +99,7 @@ impl Comment {
 
     /// The first part for populations: what was compared, what stands against it, the entry points.
     fn entries(&mut self, diff: &Diff) {
-        self.add(&format!("{}\n\n", words::totals(diff).replace("   ", " · ")), LIMIT);
+        self.add(&format!("{}\n\n", words::totals(diff).join(" · ")), LIMIT);
         let title = if diff.comparable.ok { "Mind" } else { "**Not comparable**" };
         for reason in diff.comparable.reasons.iter().take(10) {
             let block = format!("> {title}: {}\n\n", self.sentence(&reason.message));
@@ -224,7 +224,7 @@ impl Comment {
         }
         for (word, text) in [("first seen", details::first_seen(finding)), ("accepted", details::accepted(finding))] {
             if let Some(text) = text {
-                item(format!("{word} {}", self.sentence(&text)));
+                item(format!("{word} {}", self.name(&text, false)));
             }
         }
         let hidden: usize =
@@ -246,6 +246,10 @@ impl Comment {
 
     fn attributed(&mut self, diff: &Diff, entry: &EntryPoint, rows: &[AttributionRow], of: &str) {
         let (Some(_), Some((rest, rows))) = (entry.delta_ns, rows.split_last()) else { return };
+        // A lone row would only repeat the total.
+        if diff.mode == Mode::Population && rows.is_empty() {
+            return;
+        }
         let total = rows.iter().chain([rest]).map(|row| row.contribution_ns).fold(0, i64::saturating_add);
         let (shown, hidden) = rows.split_at(rows.len().min(25));
         let folded = hidden.iter().map(|row| row.contribution_ns).fold(0, i64::saturating_add);

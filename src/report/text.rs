@@ -378,6 +378,28 @@ pub(super) fn sentences<'a>(
     Ok(())
 }
 
+/// Parts of a line, three blanks apart; what does not fit goes on below. A part is never broken.
+pub(super) fn parts(parts: &[String], indent: usize, style: Style, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+    let room = page.width.saturating_sub(indent);
+    let mut line = String::new();
+    for part in parts.iter().filter(|part| !part.is_empty()) {
+        let part = page.shorten(&page.show(part), room);
+        if !line.is_empty() && width(&line) + 3 + width(&part) > room {
+            writeln!(out, "{:indent$}{}", "", page.paint(style, &line))?;
+            line.clear();
+        }
+        if !line.is_empty() {
+            line.push_str("   ");
+        }
+        line.push_str(&part);
+    }
+    if line.is_empty() { Ok(()) } else { writeln!(out, "{:indent$}{}", "", page.paint(style, &line)) }
+}
+
+fn width(text: &str) -> usize {
+    unicode_width::UnicodeWidthStr::width(text)
+}
+
 /// Wrapped text with a hanging indent.
 pub(super) fn paragraph(text: &str, indent: usize, style: Style, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     // Three blanks hold parts of a line apart: they stay.

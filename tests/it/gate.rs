@@ -348,7 +348,7 @@ fn instances_beyond_chance_fail_whatever_their_share() {
     let verdict_of = verdict(diff(230));
     assert_eq!(verdict_of.result, Outcome::Fail);
     let message = &verdict_of.reasons[0].message;
-    assert!(message.contains("230 of 1,300 db.namespace are gone (1.2 expected by chance)"), "{message}");
+    assert!(message.contains("instance gone: 231 of 1,300 db.namespace (1.2 expected by chance)"), "{message}");
     assert_eq!(verdict(diff(0)).result, Outcome::Pass);
 }
 
@@ -652,15 +652,15 @@ fn limits_are_kept_broken_or_in_doubt() {
         |max_increase, max| Settings { error_rate: Some(ErrorLimit { max_increase, max }), ..Settings::default() };
     let checkout = || at_entry("POST /checkout");
     for (policy, expected, value) in [
-        (limit(checkout(), p95(None, Some(600))), Outcome::Pass, "221 ms (n 1000) at shop ▸ POST /checkout"),
-        (limit(checkout(), p95(None, Some(200))), Outcome::Fail, "221 ms (n 1000) at shop ▸ POST /checkout"),
+        (limit(checkout(), p95(None, Some(600))), Outcome::Pass, "221 ms (n 1,000) at shop ▸ POST /checkout"),
+        (limit(checkout(), p95(None, Some(200))), Outcome::Fail, "221 ms (n 1,000) at shop ▸ POST /checkout"),
         (limit(checkout(), p95(Some(0.1), None)), Outcome::Pass, "220 ms → 221 ms (+0.5 %) at shop ▸ POST /checkout"),
         // No test of the percentile says so: only the estimate is beyond.
         (limit(checkout(), p95(Some(0.001), None)), Outcome::Warn, "220 ms → 221 ms (+0.5 %) at shop ▸ POST /checkout"),
         (limit(checkout(), calls(Some(1.5), None)), Outcome::Warn, "2 → 4 at cache ▸ cache.get"),
         (limit(at_path("**/cache.get"), calls(None, Some(3.0))), Outcome::Fail, "2 → 4 at cache ▸ cache.get"),
         (limit(checkout(), calls(Some(2.0), None)), Outcome::Pass, "1 → 1 at cart ▸ cart.get"),
-        (limit(at_path("**/query"), p95(None, Some(50))), Outcome::Fail, "91 ms (n 1000) at index ▸ query"),
+        (limit(at_path("**/query"), p95(None, Some(50))), Outcome::Fail, "91 ms (n 1,000) at index ▸ query"),
         (limit(checkout(), errors(Some(0.005), None)), Outcome::Pass, "0.10 % → 0.10 % at shop ▸ POST /checkout"),
         (limit(checkout(), errors(None, Some(0.0005))), Outcome::Warn, "0.10 % at shop ▸ POST /checkout"),
     ] {

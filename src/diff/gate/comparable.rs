@@ -1,10 +1,9 @@
 //! Whether the data can carry a verdict: both sides there, sampled alike, nothing lost, a quiet environment, coverage.
 
-use super::numbers::share;
 use super::{Grounds, Outcome, Reason};
 use crate::diff::policy::Policy;
 use crate::diff::types::{Diff, InputSide, Mode, Sampling};
-use crate::model::units::{count, percent};
+use crate::model::units::{count, percent, rate};
 use crate::model::{Side, Warning};
 
 /// Largest share of a side's bytes, spans or traces that may be lost.
@@ -124,7 +123,7 @@ fn coverage(diff: &Diff, policy: &Policy) -> Vec<Reason> {
     missing
         .filter(|(_, covered)| *covered < least)
         .map(|(what, covered)| {
-            let (covered, least) = (share(covered), percent(least));
+            let (covered, least) = (rate(covered), percent(least));
             let message =
                 format!("the after side exercised {covered} of the before side's {what}: {least} needed to pass");
             Reason::about_data("coverage", Outcome::Inconclusive, message)

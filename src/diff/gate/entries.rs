@@ -4,14 +4,14 @@
 //! `must_detect` would have been found (with `prove`, that a slowdown of the minimum effect is ruled out), or that
 //! something was found. An entry point that the after side never exercised was not judged.
 
-use super::numbers::{change, is_latency, place, share, worst};
+use super::numbers::{change, is_latency, place, worst};
 use super::{Grounds, Outcome, Reason, accept};
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::diff::policy::{Day, Policy, Settings};
 use crate::diff::types::{Diff, EntryPoint, Finding};
 use crate::diff::{AttributionRow, FindingKind};
 use crate::model::Pair;
-use crate::model::units::{count, percent, signed_duration};
+use crate::model::units::{count, percent, rate, signed_duration};
 
 /// Code of the reason that more traces would help.
 pub(super) const TOO_FEW: &str = "too_few_traces";
@@ -187,9 +187,9 @@ impl One<'_> {
 
     fn errors(&self) -> Option<Reason> {
         let effect = worst(&self.entry.effects, |effect| effect.metric == Metric::ErrorRate)?;
-        let rate = self.entry.error_rate.map(|rate| rate.map_or("?".into(), share));
+        let rates = self.entry.error_rate.map(|share| share.map_or("?".into(), rate));
         let name = place(&self.entry.operation);
-        let message = format!("{name} fails more often: {} → {} ({})", rate.before, rate.after, effect.words());
+        let message = format!("{name} fails more often: {} → {} ({})", rates.before, rates.after, effect.words());
         let outcome = self.outcome(effect, true);
         let fails = |finding: &Finding| matches!(finding.kind, FindingKind::Failing | FindingKind::InstanceFailing);
         let finding = main_finding(self.diff, self.entry, fails);

@@ -136,30 +136,22 @@ fn strength(finding: &Finding) -> Strength {
 fn message(finding: &Finding) -> String {
     let name = finding.operation().map_or_else(|| "everything".into(), place);
     let kind = finding.kind.name().replace('_', " ");
+    let title = finding.title.as_str();
+    let says_so = kind.split(' ').next().is_some_and(|word| title.starts_with(word));
     let mut message = match finding.kind {
+        _ if says_so => format!("{name}: {title}"),
+        _ if !title.is_empty() => format!("{name}: {kind}: {title}"),
         FindingKind::CallsUp | FindingKind::CallsDown => {
             let calls = finding.calls_per_trace.map(mean_count);
             format!("{name}: {} → {} calls in one trace", calls.before, calls.after)
         }
-        FindingKind::InstanceFailing | FindingKind::InstanceGone => {
-            let shown = finding.instances.iter().max_by_key(|group| group.named_total);
-            let what = if finding.kind == FindingKind::InstanceGone { "are gone" } else { "fail" };
-            shown.map_or_else(
-                || format!("{name}: {kind}"),
-                |group| {
-                    let (some, all) = (count(group.named_total), count(group.of));
-                    format!(
-                        "{name}: {some} of {all} {} {what} ({:.1} expected by chance)",
-                        group.key, group.expected_by_chance
-                    )
-                },
-            )
-        }
         _ => format!("{name}: {kind}"),
     };
-    let title = finding.title.as_str();
-    if !title.is_empty() {
-        message = format!("{message}, {title}");
+    let shown = finding.instances.iter().max_by_key(|group| group.named_total);
+    if let Some(group) = shown.filter(|_| title.is_empty()) {
+        let (some, all) = (count(group.observed), count(group.of));
+        let chance = group.expected_by_chance;
+        message = format!("{message}: {some} of {all} {} ({chance:.1} expected by chance)", group.key);
     }
     if let Some(effect) = worst(&finding.effects, |_| true) {
         message = format!("{message}; {} {}", effect.metric.name(), effect.words());

@@ -3,14 +3,14 @@
 //! A limit is broken (fail) when the value is shown to lie beyond it, and in doubt (warn) when only the estimate does.
 //! A largest value of a percentile has no interval: it takes the 200 traces of a 95th percentile to break it.
 
-use super::numbers::{P95_TRACES, change, difference_low, share, wilson};
+use super::numbers::{P95_TRACES, change, difference_low, wilson};
 use super::{Grounds, Outcome, Reason, RuleResult};
 use crate::diff::effects::{Effect, Metric};
 use crate::diff::merged::NodeStats;
 use crate::diff::pattern::Walk;
 use crate::diff::policy::{CallsLimit, ErrorLimit, P95Limit, Policy, Rule};
 use crate::diff::types::{Diff, EntryPoint};
-use crate::model::units::{duration, mean_count, percent, ratio};
+use crate::model::units::{count, duration, mean_count, percent, rate, ratio};
 use crate::model::{Operation, Pair};
 
 /// What is known about a place: an entry point or a call path below one.
@@ -223,7 +223,7 @@ fn check_p95(limit: P95Limit, place: &Place<'_>, min_traces: u64) -> Vec<Check> 
             Some(after) => {
                 let n = place.traces.after;
                 let result = few(n).unwrap_or(beyond(after > most && n >= P95_TRACES, after > most));
-                add(limit, format!("{} (n {n})", duration(after)), result);
+                add(limit, format!("{} (n {})", duration(after), count(n)), result);
             }
             None if place.is_entry => add(limit, "not known".into(), Outcome::Inconclusive),
             None => {}
@@ -245,11 +245,11 @@ fn check_errors(limit: ErrorLimit, place: &Place<'_>) -> Vec<Check> {
             |effect| effect.low,
         );
         let limit = format!("at most {:.2} points more", 100.0 * most);
-        add(limit, format!("{} → {}", share(before), share(after)), beyond(low > most, after - before > most));
+        add(limit, format!("{} → {}", rate(before), rate(after)), beyond(low > most, after - before > most));
     }
     if let Some(most) = limit.max {
         let (low, _) = wilson(after, place.traces.after);
-        add(format!("at most {}", share(most)), share(after), beyond(low > most, after > most));
+        add(format!("at most {}", rate(most)), rate(after), beyond(low > most, after > most));
     }
     checks
 }

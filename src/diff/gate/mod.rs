@@ -183,7 +183,8 @@ pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
     reasons.extend(data.reasons);
     not_reproducible(diff, &mut reasons);
     let result = reasons.iter().map(|reason| reason.result).max().unwrap_or_default();
-    reasons.extend(entries.silence.filter(|_| result == Outcome::Pass));
+    // What a pass rests on comes first.
+    reasons.splice(0..0, entries.silence.filter(|_| result == Outcome::Pass));
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.result));
     let too_little = reasons.iter().any(|reason| reason.code == entries::TOO_FEW);
     Verdict {

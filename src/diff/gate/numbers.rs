@@ -2,7 +2,7 @@
 
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::model::Operation;
-use crate::model::units::{percent, signed_percent};
+use crate::model::units::signed_percent;
 
 /// Traces that a 95th percentile takes: ten beyond it.
 pub(super) const P95_TRACES: u64 = 200;
@@ -32,12 +32,6 @@ pub(super) fn place(operation: &Operation) -> String {
 /// A ratio as a change: `+12 %`.
 pub(super) fn change(ratio: f64) -> String {
     signed_percent(ratio - 1.0)
-}
-
-/// A share with a digit behind the point where it is small: `1.2 %`.
-pub(super) fn share(share: f64) -> String {
-    let hundredfold = share * 100.0;
-    if (0.0..10.0).contains(&hundredfold) { format!("{hundredfold:.2} %") } else { percent(share) }
 }
 
 /// Lower and upper end of Wilson's 95 % interval of a share.
@@ -72,10 +66,5 @@ mod tests {
         let (low, high) = wilson(0.0, 20);
         assert!(low.abs() < 1e-12 && (high - 0.1611).abs() < 5e-5);
         assert_eq!(wilson(0.5, 0), (0.0, 1.0));
-    }
-
-    #[test]
-    fn shares_are_short() {
-        assert_eq!((share(0.0123), share(0.25)), ("1.23 %".into(), "25 %".into()));
     }
 }

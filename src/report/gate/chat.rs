@@ -20,7 +20,9 @@ pub(super) fn chat(diff: &Diff, verdict: &Verdict, out: &mut dyn Write) -> io::R
     if all > REASONS {
         lines.push(format!("… and {} more", all - REASONS));
     }
-    let next = next(diff, verdict).join("; ");
+    // How to accept a change is for those who look at it, not for the room.
+    let next: Vec<String> = next(diff, verdict).into_iter().take(2).collect();
+    let next = next.join("; ");
     if !next.is_empty() {
         lines.push(format!("next: {next}"));
     }

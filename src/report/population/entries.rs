@@ -5,7 +5,7 @@ use crate::diff::{Diff, EntryPoint, Mark, Metric};
 use crate::model::Side;
 use crate::report::Options;
 use crate::report::page::{DIM, Page, STRONG, style_of};
-use crate::report::text::{paragraph, place};
+use crate::report::text::{paragraph, parts, place};
 use crate::report::units::counted;
 use std::io::{self, Write};
 use unicode_width::UnicodeWidthStr;
@@ -46,8 +46,14 @@ pub(super) fn table(diff: &Diff, options: &Options, page: &Page, out: &mut dyn W
         for (entry, [traces, p50, p95, ratio, errors]) in &rows {
             let place = page.shorten(&page.show(place(&entry.operation)), page.width - 4);
             writeln!(out, "  {} {place}", paint(entry, page))?;
-            let line = format!("{ratio}   p50 {p50}   p95 {p95}   errors {errors}   {traces} traces");
-            paragraph(&line, 4, DIM, page, out)?;
+            let numbers = [
+                ratio.clone(),
+                format!("p50 {p50}"),
+                format!("p95 {p95}"),
+                format!("errors {errors}"),
+                format!("{traces} traces"),
+            ];
+            parts(&numbers, 4, DIM, page, out)?;
         }
     }
     let hidden = (diff.entry_points.len() - shown) as u64;

@@ -40,9 +40,9 @@ pub fn text(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) ->
 }
 
 fn headline(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
-    writeln!(out, "{}", page.paint(STRONG, &page.shorten(&page.show(words::totals(diff)), page.width)))?;
+    text::parts(&words::totals(diff), 0, STRONG, page, out)?;
     for side in [Side::Before, Side::After] {
-        text::paragraph(&side_line(side, diff.inputs.get(side)), 0, DIM, page, out)?;
+        text::parts(&side_line(side, diff.inputs.get(side)), 0, DIM, page, out)?;
     }
     let title = if diff.comparable.ok { "mind" } else { "not comparable" };
     text::sentences(title, diff.comparable.reasons.iter(), page, out)?;
@@ -52,21 +52,21 @@ fn headline(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-/// Where a side comes from, when it was and how busy: `before  a.json   2026-11-22 14:00:00 UTC, 10 min 0 s   3.3 traces/s`.
-fn side_line(side: Side, input: &InputSide) -> String {
+/// Where a side comes from, when it was and how busy.
+fn side_line(side: Side, input: &InputSide) -> Vec<String> {
     let first = input.sources.first().map_or("?", String::as_str);
     let others = input.sources.len().saturating_sub(1);
     let others = if others > 0 { format!(" and {} more", count(others as u64)) } else { String::new() };
-    let mut line = format!("{:<6} {first}{others}", side.name());
+    let mut parts = vec![format!("{}: {first}{others}", side.name())];
     if let Some((start, end)) = input.window_ns {
         let length = end.saturating_sub(start);
-        line.push_str(&format!("   {}, {}", clock::utc(start), duration(length)));
+        parts.push(format!("{}, {}", clock::utc(start), duration(length)));
         let rate = input.traces as f64 * 1e9 / length as f64;
         if rate.is_finite() && input.traces > 1 {
-            line.push_str(&format!("   {rate:.1} traces/s"));
+            parts.push(format!("{rate:.1} traces/s"));
         }
     }
-    line
+    parts
 }
 
 /// What traffic between entry points did to the mean over all requests.
@@ -111,7 +111,11 @@ fn instances(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     }
     writeln!(out, "\n{}", page.paint(STRONG, "instances"))?;
     for (index, kind, group) in groups().take(GROUPS) {
-        text::paragraph(&format!("{:>3} {}", index + 1, words::instances(kind, group)), 0, Style::new(), page, out)?;
+        let lines = page.wrap(&page.show(words::instances(kind, group)), page.width.saturating_sub(6));
+        for (number, line) in lines.iter().enumerate() {
+            let head = if number == 0 { format!("{:>3}   ", index + 1) } else { " ".repeat(6) };
+            writeln!(out, "{head}{line}")?;
+        }
         for shared in words::shared(group) {
             text::paragraph(&shared, 6, DIM, page, out)?;
         }

@@ -2,30 +2,30 @@
 
 use crate::diff::{Diff, Effect, EntryPoint, FindingKind, InstanceGroup, Metric, Strength};
 use crate::model::Pair;
-use crate::model::units::{count, counted, duration, percent, probability};
+use crate::model::units::{self, count, counted, duration, percent, probability};
 
 /// Instances that are named.
 const NAMED: usize = 6;
 /// Shared attributes that are told.
 const SHARED: usize = 3;
 
-/// `2,000 → 1,980 traces   20,000 → 19,800 spans   errors 3 → 40`.
-pub fn totals(diff: &Diff) -> String {
+/// What was compared: traces, spans, errors.
+pub fn totals(diff: &Diff) -> Vec<String> {
     let both = super::both;
     let traces = Pair::new(diff.inputs.before.traces, diff.inputs.after.traces);
-    let matched = counted(diff.summary.matched, "call path matched", "call paths matched");
-    format!(
-        "{} traces   {} spans ({matched})   errors {}",
-        both(traces),
-        both(diff.summary.spans),
-        both(diff.summary.errors)
-    )
+    vec![
+        format!("{} traces", both(traces)),
+        format!("{} spans", both(Pair::new(diff.inputs.before.spans, diff.inputs.after.spans))),
+        counted(diff.summary.matched, "call path matched", "call paths matched"),
+        format!("errors {}", both(diff.summary.errors)),
+    ]
 }
 
 /// What was compared and found equal, and how sharp that is.
 pub fn nothing_found(diff: &Diff) -> String {
-    if !diff.comparable.ok {
-        return "nothing was compared: the sides share no entry point".into();
+    let empty = diff.inputs.before.traces == 0 || diff.inputs.after.traces == 0;
+    if !diff.comparable.ok || empty {
+        return "nothing was compared".into();
     }
     let points = diff.entry_points.iter().filter(|entry| entry.traces.before > 0 && entry.traces.after > 0);
     let number = counted(points.clone().count() as u64, "entry point", "entry points");
@@ -78,7 +78,7 @@ pub fn time(ns: Option<i64>) -> String {
 
 /// A share of the traces that failed, or a dash.
 pub fn rate(share: Option<f64>) -> String {
-    share.map_or("—".into(), percent)
+    share.map_or("—".into(), units::rate)
 }
 
 /// `230 of 1,300 db.namespace gone (1.2 expected by chance): db-017, db-018 and 224 more`.
