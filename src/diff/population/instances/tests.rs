@@ -180,15 +180,17 @@ fn two_halves_of_one_population_name_nothing() {
     }
 }
 
-/// Rows of the table of the design: Zipf traffic, 230 databases are gone; how many are missing, how many chance would
-/// give, how many are named at a false discovery rate of 0.05.
+/// The settings of the table of the design: Zipf traffic, 230 databases are gone; how many are missing, how many chance
+/// would give, how many are named at a false discovery rate of 0.05. The bounds hold what four runs of an independent
+/// simulation of the rule gave. Chance is told larger than there, since the callers' traffic lacks that of the dead
+/// ones, and fewer are named, since what is new or fails is tested in the same family.
 #[test]
 fn the_table_of_the_design() {
     let rows = [
-        (20_000, 4_000, 540..590, 440.0..500.0, 5..30),
-        (20_000, 20_000, 230..260, 75.0..125.0, 35..75),
-        (100_000, 20_000, 245..275, 55.0..90.0, 55..100),
-        (100_000, 100_000, 228..233, 0.0..3.0, 205..231),
+        (20_000, 4_000, 570..640, 560.0..740.0, 3..20),
+        (20_000, 20_000, 240..290, 140.0..240.0, 18..55),
+        (100_000, 20_000, 250..285, 110.0..190.0, 28..65),
+        (100_000, 100_000, 229..234, 0.0..8.0, 180..236),
     ];
     for (seed, (before_spans, after_spans, missing, expected, named)) in (11..).zip(rows) {
         let mut random = Random(seed << 40);
