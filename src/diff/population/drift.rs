@@ -43,8 +43,9 @@ pub(super) struct Drifts {
 
 impl Drifts {
     pub fn new(work: &Work<'_>, groups: &Groups, measured: &[Timed]) -> Drifts {
-        let counted =
-            |one: &&Timed| one.metric == Metric::SelfTime && !one.is_tail && one.values.before.max(one.values.after) >= FLOOR_NS;
+        let counted = |one: &&Timed| {
+            one.metric == Metric::SelfTime && !one.is_tail && one.values.before.max(one.values.after) >= FLOOR_NS
+        };
         let usable: Vec<&Timed> = measured.iter().filter(counted).collect();
         let shifts: Vec<(f64, f64)> = usable.iter().map(|one| (one.shift.log_ratio.estimate, one.shift.se)).collect();
         let null = empirical_null(&shifts);
