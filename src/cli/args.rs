@@ -1,9 +1,11 @@
 //! The words of the command line: what clap parses, as the contract names them.
 #![expect(clippy::doc_markdown, missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
 
+mod gate;
 mod sides;
 pub mod values;
 
+pub use gate::{CalibrateArgs, GateArgs, PolicyArgs};
 pub use sides::{FilterArgs, SideArgs};
 pub use values::{min_ratio, parse_size, parse_time, sigmas};
 
@@ -79,6 +81,10 @@ pub enum Color {
 pub enum Command {
     /// Compare two traces or all traces of two sides (what spandiff does without a command), never in the terminal UI
     Diff(Box<DiffArgs>),
+    /// Judge a change by all traces before and after it: pass, warn, fail, or inconclusive
+    Gate(Box<GateArgs>),
+    /// Split one population many times: how often the gate would cry wolf, and what it would catch
+    Calibrate(CalibrateArgs),
     /// Fold traces into a profile: a small file that stands for them in every comparison
     Record(RecordArgs),
     /// Add profiles; the same ones give the same file in any order
@@ -289,10 +295,15 @@ fn report_format() -> clap::builder::PossibleValuesParser {
 }
 
 fn report(text: &str) -> Result<(Format, PathBuf), String> {
-    let formats = || Format::ALL.map(Format::name).join(", ");
+    report_of(text, &Format::ALL.map(Format::name), Format::from_name)
+}
+
+/// `FORMAT=FILE`, the format being one of `names`.
+fn report_of<F>(text: &str, names: &[&str], from_name: fn(&str) -> Option<F>) -> Result<(F, PathBuf), String> {
+    let names = || names.join(", ");
     let (name, file) =
-        text.split_once('=').ok_or_else(|| format!("expected FORMAT=FILE, FORMAT one of {}", formats()))?;
-    let format = Format::from_name(name).ok_or_else(|| format!("`{name}` is none of {}", formats()))?;
+        text.split_once('=').ok_or_else(|| format!("expected FORMAT=FILE, FORMAT one of {}", names()))?;
+    let format = from_name(name).ok_or_else(|| format!("`{name}` is none of {}", names()))?;
     if file.is_empty() { Err("the file name is missing".into()) } else { Ok((format, file.into())) }
 }
 

@@ -1,6 +1,6 @@
 //! The one place that names the rooms below by their functions: reading, selecting, assembling, comparing, generating.
 
-use crate::diff::{Diff, DiffOptions, InputSide};
+use crate::diff::{Day, Diff, DiffOptions, InputSide, Policy, Verdict, gate};
 use crate::diff::{pair, population};
 use crate::ingest::{self, Context, InputFormat};
 use crate::model::{Pair, Trace, Warnings};
@@ -46,6 +46,11 @@ pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions, thr
 /// Compares two populations.
 pub fn compare_populations(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
     population::compare(profiles, inputs, options)
+}
+
+/// Judges a comparison by a policy.
+pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
+    gate::judge(diff, policy, today)
 }
 
 /// Does `work` on both sides, at the same time where threads allow it.

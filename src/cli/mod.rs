@@ -11,6 +11,7 @@ mod config;
 mod engine;
 mod error;
 mod exit;
+mod halves;
 mod inputs;
 mod opened;
 mod output;

@@ -3,6 +3,9 @@
 /// Steps at most; bisection alone narrows any bracket of doubles to rounding in about this many.
 const STEPS: usize = 120;
 
+/// Where to stop, relative to the zero where that is above 1.
+const TOLERANCE: f64 = 1e-11;
+
 /// The zero of a monotone function between `low` and `high`: regula falsi, halved where that stands still.
 ///
 /// Where the function has no zero within, the end at which it is nearest to zero.
@@ -12,17 +15,24 @@ pub fn root(low: f64, high: f64, function: impl Fn(f64) -> f64) -> f64 {
     if at_a * at_b > 0.0 {
         return if at_a.abs() <= at_b.abs() { a } else { b };
     }
+    let mut third_last = (b - a).abs();
     for step in 0..STEPS {
-        if at_a == 0.0 || (b - a).abs() <= 1e-12 * (1.0 + a.abs()) {
+        let width = (b - a).abs();
+        if at_a == 0.0 {
             return a;
         }
-        if at_b == 0.0 {
+        if at_b == 0.0 || width <= TOLERANCE * (1.0 + a.abs()) {
             return b;
         }
-        // Each third step halves the bracket, so that it shrinks however the function is bent.
+        // A bracket that is not halved in three steps is cut in half, so that it shrinks however the function is bent.
+        let mut halve = false;
+        if step % 3 == 2 {
+            halve = width > 0.5 * third_last;
+            third_last = width;
+        }
         let secant = b - at_b * (b - a) / (at_b - at_a);
         let inside = secant.is_finite() && (secant - a) * (secant - b) < 0.0;
-        let middle = if step % 3 == 2 || !inside { a.midpoint(b) } else { secant };
+        let middle = if halve || !inside { a.midpoint(b) } else { secant };
         let at_middle = function(middle);
         if at_middle * at_b < 0.0 {
             (a, at_a) = (b, at_b);

@@ -14,10 +14,12 @@
 mod checksum;
 mod data;
 mod gate;
+mod gate_numbers;
 mod json;
 mod null;
 mod proto;
 mod ratio;
+mod synthetic;
 mod trees;
 mod whole;
 
@@ -49,8 +51,14 @@ fn main() {
     if wants("null") {
         null::run();
     }
+    if wants("null-deploys") {
+        null::deploys();
+    }
     if wants("proto") {
         proto::ratio();
+    }
+    if wants("numbers") {
+        gate_numbers::run();
     }
     if wants("whole") {
         whole::run();

@@ -1,5 +1,5 @@
 //! How often tests cry wolf, and whether profiles say what exact per-trace data say: `cargo bench --bench bench --
-//! null`. Seeds are fixed; every share is printed with its 95 % interval.
+//! null` (`null-deploys`: whole comparisons only). Seeds are fixed; every share is printed with its 95 % interval.
 
 use spandiff::stats::counts::wilson;
 use spandiff::stats::distribution::t_two_sided;
@@ -71,7 +71,7 @@ fn print_share(name: &str, count: usize, runs: usize) {
     println!("{name}: {:.4} [{:.4}, {:.4}] of {runs}", share.estimate, share.low, share.high);
 }
 
-/// Everything, the null rates first.
+/// Null rates of the test, and profiles against per-trace data.
 pub fn run() {
     let runs = 10_000;
     for (before, after) in [(200, 200), (1_000, 1_000), (25, 25), (50, 50), (200, 20)] {
@@ -81,7 +81,6 @@ pub fn run() {
         }
     }
     against_exact();
-    deploys();
 }
 
 /// The shift of profiles against that of the traces themselves, both by the clustered test: difference of estimates
@@ -179,7 +178,7 @@ impl Exact {
 }
 
 /// False alarms of whole comparisons in which nothing changed: 200 paths, shared by traces of ten entry points.
-fn deploys() {
+pub fn deploys() {
     let runs = 1_000;
     for (drift, common) in [(0.0, 0.0), (0.02, 0.0), (0.04, 0.0), (0.02, 0.03)] {
         let mut flagged = [0, 0];

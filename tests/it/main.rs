@@ -19,6 +19,7 @@ mod data;
 mod fold;
 mod fuzz_corpus;
 mod gate;
+mod gate_numbers;
 mod gate_reports;
 mod generate;
 mod identity;
@@ -27,6 +28,9 @@ mod mutations;
 #[path = "../bench/null.rs"]
 #[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
 mod null;
+#[path = "../bench/gate_numbers.rs"]
+#[allow(clippy::print_stdout, reason = "benches print")]
+mod numbers;
 mod population;
 mod population_cli;
 mod population_samples;

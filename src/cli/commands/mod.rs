@@ -1,7 +1,9 @@
 //! What each command does: arguments in, work in the rooms below, output, exit code.
 
+mod calibrate;
 mod diagnosis;
 mod diff;
+mod gate;
 mod generate;
 mod inspect;
 mod population;
@@ -21,6 +23,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         None => diff::run(&common, &diff),
         Some(Command::Diff(args)) => diff::run(&common, &args),
+        Some(Command::Gate(args)) => gate::run(&common, &args),
+        Some(Command::Calibrate(args)) => calibrate::run(&common, &args),
         Some(Command::Record(args)) => record::record(&common, &args),
         Some(Command::Merge(args)) => record::merge(&common, &args),
         Some(Command::Inspect(args)) => inspect::run(&common, &args),

@@ -4,10 +4,10 @@ use super::drift::Drifts;
 use super::entry_points::Tested;
 use super::groups::Groups;
 use super::work::{SIDES, Work};
+use super::{instances, services};
 use crate::align::ROOT;
 use crate::diff::types::{Comparable, Coverage, InputSide, Note, Sampling};
 use crate::model::{Pair, Side, Warning, units};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Share of spans or bytes that may be lost.
 const LOST: f64 = 0.01;
@@ -17,8 +17,6 @@ const LOAD: f64 = 1.5;
 const PARTIAL: f64 = 0.1;
 /// A day: sides further apart than this were not the same time of day or week.
 const DAY_NS: u64 = 86_400_000_000_000;
-/// Versions that are listed for one service.
-const LISTED: usize = 3;
 
 /// What stands against a comparison.
 pub(super) fn comparable(
@@ -133,53 +131,20 @@ fn load(work: &Work<'_>) -> Vec<Reason> {
     reasons
 }
 
-/// Share of the before side's call paths that the after side has, too; instances are up to their own step.
+/// Share of the before side's call paths and instances that the after side has, too.
 pub(super) fn coverage(work: &Work<'_>) -> Coverage {
     let all = work.nodes(Side::Before).len();
     let paths = if all == 0 { 0.0 } else { work.matched().count() as f64 / all as f64 };
-    Coverage { paths, instances: None }
+    Coverage { paths, instances: instances::coverage(&instances::exercised(work)) }
 }
 
 /// What a reader should know that is no finding.
 pub(super) fn notes(work: &Work<'_>) -> Vec<Note> {
-    let mut notes = versions(work);
+    let mut notes = services::versions(work);
     if !work.options.population.latency {
         let message =
             "latency was not judged, as asked: structure and errors from three traces on each side".to_owned();
         notes.push(Note { code: "latency_ignored", message });
     }
     notes
-}
-
-/// Services that run in other versions.
-fn versions(work: &Work<'_>) -> Vec<Note> {
-    let mut by_service: BTreeMap<&str, Pair<BTreeSet<&str>>> = BTreeMap::new();
-    for side in SIDES {
-        for &(service, version) in work.profiles.get(side).totals.versions.keys() {
-            let (service, version) = (work.text(side, service), work.text(side, version));
-            if !version.is_empty() {
-                by_service.entry(service).or_default().get_mut(side).insert(version);
-            }
-        }
-    }
-    let list = |versions: &BTreeSet<&str>| {
-        let mut text: Vec<&str> = versions.iter().take(LISTED).copied().collect();
-        if versions.len() > LISTED {
-            text.push("…");
-        }
-        text.join(", ")
-    };
-    let mut by_change: BTreeMap<(String, String), Vec<&str>> = BTreeMap::new();
-    for (service, versions) in &by_service {
-        if !versions.before.is_empty() && !versions.after.is_empty() && versions.before != versions.after {
-            by_change.entry((list(&versions.before), list(&versions.after))).or_default().push(service);
-        }
-    }
-    by_change
-        .into_iter()
-        .map(|((before, after), services)| Note {
-            code: "version",
-            message: format!("service.version of {}: {before} → {after}", services.join(", ")),
-        })
-        .collect()
 }

@@ -187,14 +187,16 @@ fn explained(work: &Work<'_>, attached: Side, missing: &[Missing], entry: u32) -
     Some(Severed { kind, callers, entry, lost, came, effect })
 }
 
-/// Traces of an entry point beyond those that the other side's traffic would give.
+/// Requests to an entry point beyond those that the other side's traffic would give.
 fn came(work: &Work<'_>, side: Side, entry: u32) -> f64 {
-    let all = |side: Side| plain(work.sums(side, ROOT).weight);
-    let now = plain(work.sums(side, entry).weight);
+    // A trace may hold several: a callee that lost its context may still be a root of the same trace.
+    let requests = |side: Side, entry: u32| plain(work.sums(side, entry).calls);
+    let all = |side: Side| work.children(side, ROOT).map(|entry| requests(side, entry)).sum::<f64>();
+    let now = requests(side, entry);
     let counterpart = work.partner(side, entry).filter(|_| !work.is_match(side, entry, MatchReason::Moved));
     let known = counterpart.filter(|&partner| work.parent(side.other(), partner) == ROOT);
-    let usual = known.map_or(0.0, |known| plain(work.sums(side.other(), known).weight));
-    // The new traces are among all: what the rest grew by is the measure.
+    let usual = known.map_or(0.0, |known| requests(side.other(), known));
+    // The new ones are among all: what the rest grew by is the measure.
     let ratio = (all(side) - now) / (all(side.other()) - usual).max(1.0);
     now - usual * ratio.max(0.0)
 }

@@ -3,10 +3,11 @@
 use super::drift::Environment;
 use super::groups::{Group, Groups};
 use super::judge::Test;
-use super::latency::{Bounds, bounds, test, with_ratio};
+use super::latency::{Bounds, least_log, least_share, test, with_ratio};
 use super::tail_shift;
 use super::work::{Work, plain};
 use super::{errors, numbers};
+use crate::align::ROOT;
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::diff::types::{AttributionRow, EntryPoint, Quantiles};
 use crate::model::{Pair, Side};
@@ -55,17 +56,20 @@ pub(super) fn durations(work: &Work<'_>, group: &Group, side: Side) -> Histogram
 /// Tests every group. Entry points are not freed of what the environment does to all paths: a user notices that, too.
 pub(super) fn tested(work: &Work<'_>, groups: &Groups, environment: Environment) -> Vec<Tested> {
     let not_centred = Environment { mu: 0.0, ..environment };
-    let all = Pair::new(work.traces(Side::Before, 0), work.traces(Side::After, 0));
+    // What came or went is told as such: shares are of what both sides have.
+    let matched = groups.list.iter().filter(|group| group.is_matched()).map(|group| group.traces(work));
+    let all =
+        matched.fold(Pair::new(0, 0), |all, traces| Pair::new(all.before + traces.before, all.after + traces.after));
     groups.list.iter().map(|group| tested_group(work, group, not_centred, all)).collect()
 }
 
 fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: Pair<u64>) -> Tested {
     let traces = group.traces(work);
-    let traffic = (groups_matter(all)).then(|| traffic(traces, all));
-    let mut tested = Tested { duration: None, p95: None, errors: None, traffic };
+    let mut tested = Tested { duration: None, p95: None, errors: None, traffic: None };
     if !group.is_matched() {
         return tested;
     }
+    tested.traffic = Some(traffic(traces, all));
     let failed = |side: Side| {
         let of = |&entry: &u32| errors::failed(work, side, entry, |sums| sums.errors);
         group.entries.get(side).iter().map(of).fold((0, 0), |total, count| (total.0 + count.0, total.1 + count.1))
@@ -77,14 +81,11 @@ fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: P
         return tested;
     }
     let samples = Pair::new(durations(work, group, Side::Before), durations(work, group, Side::After));
-    let bounds = Bounds { floor_ns: options.min_effect_ns as f64, ..bounds(work, Pair::new(0, 0), environment) };
+    let node = group.place().after.unwrap_or(ROOT);
+    let bounds = Bounds { log: least_log(work, node), floor_ns: options.min_effect_ns as f64, environment };
     tested.duration = duration(samples.as_ref(), traces, &bounds);
     tested.p95 = tail_shift::test(samples.as_ref(), traces, &bounds).map(|tail| tail.test);
     tested
-}
-
-const fn groups_matter(all: Pair<u64>) -> bool {
-    all.before > 0 && all.after > 0
 }
 
 fn duration(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds) -> Option<Test> {
@@ -131,7 +132,7 @@ pub(super) fn entry_point(
         (Some(before), Some(after)) => Some(before.max(after)),
         (before, after) => before.or(after),
     };
-    let margin = options.min_effect;
+    let margin = least_share(work, group.place().after.unwrap_or(ROOT));
     let fewest = traces.before.min(traces.after);
     let judged = options.latency && fewest >= options.min_traces;
     Some(EntryPoint {

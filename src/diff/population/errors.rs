@@ -1,15 +1,15 @@
 //! Own errors that came or went, one bit a trace. An error whose child failed too is inherited and is no finding.
 
+use super::attributes;
 use super::judge::Test;
 use super::work::{Work, plain};
 use crate::diff::draft::{Draft, Drafts};
 use crate::diff::effects::{Metric, Strength};
 use crate::diff::kind::FindingKind;
-use crate::diff::types::{Change, Confidence, EventChange};
+use crate::diff::types::{Confidence, EventChange};
 use crate::model::profile::Sums;
 use crate::model::{Pair, Side, units};
 use crate::stats::counts;
-use std::collections::BTreeMap;
 
 /// Failed traces from which errors that were not there before are new.
 const NEW_ERRORS: u64 = 3;
@@ -17,8 +17,6 @@ const NEW_ERRORS: u64 = 3;
 const LEAST_SHARE: f64 = 0.005;
 /// How many times as many there must be.
 const LEAST_RATIO: f64 = 2.0;
-/// Error types that are listed.
-const LISTED: usize = 8;
 
 /// A place whose own errors may have changed.
 pub(super) struct Candidate {
@@ -78,8 +76,8 @@ pub(super) fn add(work: &Work<'_>, drafts: &mut Drafts, candidates: Vec<Candidat
             if estimate > 0.0 { (FindingKind::Failing, Side::After) } else { (FindingKind::Recovered, Side::Before) };
         let place = candidate.place;
         let mut draft = work.draft(kind, Pair::new(Some(place.before), Some(place.after)));
-        draft.title = title(work, &candidate, worse);
-        draft.events = types(work, place);
+        draft.events = attributes::errors(work, Pair::new(Some(place.before), Some(place.after)));
+        draft.title = title(work, &candidate, &draft.events, worse);
         draft.confidence = confidence;
         draft.effects.push(candidate.test.effect);
         *draft.exemplars.get_mut(worse) = work.exemplars(worse, *place.get(worse), true);
@@ -114,7 +112,7 @@ fn verdict(work: &Work<'_>, candidate: &mut Candidate) -> Option<Confidence> {
     Some(Confidence::Weak)
 }
 
-fn title(work: &Work<'_>, candidate: &Candidate, worse: Side) -> String {
+fn title(work: &Work<'_>, candidate: &Candidate, events: &[EventChange], worse: Side) -> String {
     let text = |(failed, of): (u64, u64)| {
         format!(
             "{} ({} of {})",
@@ -124,55 +122,18 @@ fn title(work: &Work<'_>, candidate: &Candidate, worse: Side) -> String {
         )
     };
     let (before, after) = (text(candidate.counts.before), text(candidate.counts.after));
-    let kind = most_changed(work, candidate.place, worse);
+    let kind = most_changed(work, events, candidate.place, worse);
     let kind = kind.map_or_else(String::new, |kind| format!(": {kind}"));
     format!("own errors {before} → {after} of the traces{kind}")
 }
 
 /// The error type that grew most on the worse side.
-fn most_changed(work: &Work<'_>, place: Pair<u32>, worse: Side) -> Option<String> {
-    let grown = by_type(work, place).into_iter().map(|(kind, mass)| {
-        let share = |side: Side| mass.get(side) / plain(work.sums(side, *place.get(side)).weight).max(1.0);
-        (share(worse) - share(worse.other()), kind)
+fn most_changed(work: &Work<'_>, events: &[EventChange], place: Pair<u32>, worse: Side) -> Option<String> {
+    let grown = events.iter().filter_map(|event| {
+        let weight = |side: Side| plain(work.sums(side, *place.get(side)).weight).max(1.0);
+        let share = |side: Side| *event.count.get(side) as f64 / weight(side);
+        Some((share(worse) - share(worse.other()), event.exception_type.clone()?))
     });
     let most = grown.max_by(|x, y| x.0.total_cmp(&y.0).then_with(|| y.1.cmp(&x.1)));
-    most.filter(|(share, kind)| *share > 0.0 && !kind.is_empty()).map(|(_, kind)| kind)
-}
-
-/// Traces by error type on each side.
-fn by_type(work: &Work<'_>, place: Pair<u32>) -> BTreeMap<String, Pair<f64>> {
-    let mut types: BTreeMap<String, Pair<f64>> = BTreeMap::new();
-    for side in super::work::SIDES {
-        let Some(state) = work.state(side, *place.get(side)) else { continue };
-        for count in state.errors.values() {
-            let entry = types.entry(work.text(side, count.value).to_owned()).or_default();
-            *entry.get_mut(side) += plain(count.mass);
-        }
-    }
-    types
-}
-
-/// Error types as events that came or went, the most frequent first.
-fn types(work: &Work<'_>, place: Pair<u32>) -> Vec<EventChange> {
-    let mut types: Vec<(String, Pair<f64>)> = by_type(work, place).into_iter().collect();
-    types.sort_by(|x, y| {
-        let most = |mass: &Pair<f64>| mass.before.max(mass.after);
-        most(&y.1).total_cmp(&most(&x.1)).then_with(|| x.0.cmp(&y.0))
-    });
-    types
-        .into_iter()
-        .map(|(kind, mass)| (kind, mass.map(|mass| mass.round() as u64)))
-        .filter(|(_, count)| count.before != count.after)
-        .take(LISTED)
-        .map(|(kind, count)| EventChange {
-            name: "exception".to_owned(),
-            change: match (count.before, count.after) {
-                (0, _) => Change::Added,
-                (_, 0) => Change::Removed,
-                _ => Change::Changed,
-            },
-            exception_type: (!kind.is_empty()).then_some(kind),
-            count,
-        })
-        .collect()
+    most.filter(|(share, _)| *share > 0.0).map(|(_, kind)| kind)
 }

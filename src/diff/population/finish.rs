@@ -1,8 +1,9 @@
 //! Drafts become findings: numbers, rank, the chain of reasons.
 
+use super::first_seen::{Onset, first_seen};
 use super::groups::Groups;
-use super::numbers;
 use super::work::{Work, plain};
+use super::{attributes, numbers};
 use crate::diff::because::ladder;
 use crate::diff::draft::Draft;
 use crate::diff::effects::Metric;
@@ -49,6 +50,11 @@ pub(super) fn finding(work: &Work<'_>, told: &Told<'_>, draft: &Draft, contribut
     let per_trace = |sum: fn(&Sums) -> u128| {
         Pair::new(mean_of(work, draft, Side::Before, sum), mean_of(work, draft, Side::After, sum))
     };
+    let place = Pair::new(draft.nodes.before.first().copied(), draft.nodes.after.first().copied());
+    let seen = onset(draft.kind).and_then(|onset| first_seen(work, place, onset));
+    if let Some(seen) = seen.as_ref().filter(|_| draft.first_seen.is_none()) {
+        evidence.push(seen.text.clone());
+    }
     Finding {
         fingerprint: fingerprint(draft, told.hashes),
         kind: draft.kind,
@@ -78,13 +84,27 @@ pub(super) fn finding(work: &Work<'_>, told: &Told<'_>, draft: &Draft, contribut
             draft.confidence
         },
         matched: draft.matched,
-        attributes: draft.attributes.clone(),
+        attributes: if draft.attributes.is_empty() {
+            attributes::differing(work, place)
+        } else {
+            draft.attributes.clone()
+        },
         events: draft.events.clone(),
         exemplars: Pair::new(exemplars(work, draft, Side::Before), exemplars(work, draft, Side::After)),
         effects: draft.effects.clone(),
         instances: draft.instances.clone(),
-        first_seen: draft.first_seen,
+        first_seen: draft.first_seen.or_else(|| seen.and_then(|seen| Some((seen.unix_ns, seen.trace?)))),
         accepted: None,
+    }
+}
+
+/// What says when a finding of this kind began; `None` where it says so itself or that has no meaning.
+const fn onset(kind: FindingKind) -> Option<Onset> {
+    match kind {
+        FindingKind::Slower | FindingKind::Faster => Some(Onset::Time),
+        FindingKind::Failing | FindingKind::Recovered => Some(Onset::Errors),
+        FindingKind::Added | FindingKind::LayerAdded => Some(Onset::Presence),
+        _ => None,
     }
 }
 

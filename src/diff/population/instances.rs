@@ -1,10 +1,12 @@
 //! Databases, hosts, queues and tenants that are gone, new or failing, beyond what chance does, and what they share.
 //!
-//! `pool` gathers the instances of a key from all aligned call paths, `chance` judges them, `shared` looks for what the
+//! `pool` gathers the instances of a key from all aligned call paths, `reach` leaves out those that one side could not
+//! have called, `chance` judges the others, `shared` looks for what the
 //! named ones have in common, `story` makes one finding of what belongs together.
 
 mod chance;
 mod pool;
+mod reach;
 mod shared;
 mod story;
 #[cfg(test)]
@@ -24,7 +26,7 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) -> Vec<Note> {
         .profiles
         .as_ref()
         .map(|profile| profile.totals.window_ns.map_or(0, |(start, end)| end.saturating_sub(start)));
-    let judged = chance::judge(&pools, windows, work.level(Family::Instances));
+    let judged = chance::judge(work, &pools, windows, &reach::Reach::new(work));
     let mut notes = Vec::new();
     let stories = pools.iter().zip(&judged).flat_map(|(pool, beyond)| story::of_pool(work, pool, beyond, &mut notes));
     for draft in story::drafts(work, stories.collect()) {

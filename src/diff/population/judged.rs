@@ -6,7 +6,7 @@ use super::groups::Groups;
 use super::judge::judge;
 use super::latency::{Timed, bounds, measure};
 use super::work::{Family, Work};
-use super::{calls, canary, errors, structure, times};
+use super::{calls, canary, context, errors, shape, structure, times};
 use crate::diff::draft::Drafts;
 use crate::diff::effects::Strength;
 use crate::diff::types::Note;
@@ -28,7 +28,10 @@ impl Judged {
         let groups = Groups::new(work);
         let mut drafts = Drafts::new(Pair::new(work.trees.before.len(), work.trees.after.len()));
         let units = structure::units_of(work);
-        let mut notes = find_structure(work, &mut drafts, &units);
+        let severed = context::severed(work);
+        let tops: Vec<(Side, u32)> = severed.iter().flat_map(context::Severed::tops).collect();
+        context::find(work, &mut drafts, &severed);
+        let mut notes = find_structure(work, &mut drafts, &units, &structure::explained(work, &tops));
         let mut measured = if work.options.population.latency { measure(work) } else { Vec::new() };
         let drifts = Drifts::new(work, &groups, &measured);
         let mut tested = tested(work, &groups, drifts.overall);
@@ -41,8 +44,8 @@ impl Judged {
 }
 
 /// Presence, calls and errors are one family.
-fn find_structure(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) -> Vec<Note> {
-    let mut structure = structure::candidates(work, units);
+fn find_structure(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, explained: &Pair<Vec<bool>>) -> Vec<Note> {
+    let mut structure = structure::candidates(work, units, explained);
     let mut calls = calls::candidates(work);
     let mut errors = errors::candidates(work);
     let tests = structure.iter_mut().map(|candidate| &mut candidate.test);
@@ -52,6 +55,7 @@ fn find_structure(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>) -> 
     let notes = structure::add(work, drafts, units, structure);
     calls::add(work, drafts, calls);
     errors::add(work, drafts, errors);
+    shape::find(work, drafts);
     notes
 }
 

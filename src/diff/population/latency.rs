@@ -194,8 +194,22 @@ pub(super) fn bounds(work: &Work<'_>, place: Pair<u32>, environment: Environment
     let calls = |side: Side, node: u32| work.per_trace(side, node, |sums| sums.calls);
     let calls = f64::midpoint(calls(Side::Before, place.before), calls(Side::After, place.after)).max(1.0);
     Bounds {
-        log: work.options.population.min_effect.max(0.0).ln_1p(),
+        log: least_log(work, place.after),
         floor_ns: work.options.population.min_effect_ns as f64 / calls,
         environment,
     }
+}
+
+/// Smallest ratio that matters at a node of the after side, as a logarithm.
+pub(super) fn least_log(work: &Work<'_>, node: u32) -> f64 {
+    least_share(work, node).ln_1p()
+}
+
+/// Smallest change that matters at a node of the after side, as a share.
+pub(super) fn least_share(work: &Work<'_>, node: u32) -> f64 {
+    let options = &work.options.population;
+    if options.min_effects.is_empty() {
+        return options.min_effect.max(0.0);
+    }
+    options.min_effect_at(&work.paths.operations(work.path(Side::After, node), work.operations())).max(0.0)
 }

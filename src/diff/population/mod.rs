@@ -33,6 +33,7 @@ mod tail;
 mod tail_shift;
 mod times;
 mod tree;
+mod unexplained;
 mod unify;
 mod work;
 
@@ -57,10 +58,18 @@ use work::{Work, whole};
 pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
     let work = Work::new(unify::unify(profiles).map(Arc::new), options, level(options));
     let mut judged = Judged::new(&work);
+    judged.notes.extend(instances::find(&work, &mut judged.drafts));
+    attributes::find(&work, &mut judged.drafts);
+    links::find(&work, &mut judged.drafts);
     super::structure::own_relocated(&work.trees, &mut judged.drafts);
     judged.drifts.add(&work, &judged.groups, &mut judged.drafts);
     mix::add(&work, &judged.groups, &judged.tested, &mut judged.drafts);
-    assemble(&work, judged, inputs)
+    let mut contributions = Contributions::new(&work, &judged);
+    let groups = contributions.groups.iter().map(|(delta, all, _)| (*delta, all.as_ref()));
+    if unexplained::add(&work, &mut judged, groups) {
+        contributions = Contributions::new(&work, &judged);
+    }
+    assemble(&work, judged, &contributions, inputs)
 }
 
 /// The false discovery rate of this look.
@@ -108,8 +117,7 @@ impl Contributions {
     }
 }
 
-fn assemble(work: &Work<'_>, mut judged: Judged, inputs: Pair<InputSide>) -> Diff {
-    let contributions = Contributions::new(work, &judged);
+fn assemble(work: &Work<'_>, mut judged: Judged, contributions: &Contributions, inputs: Pair<InputSide>) -> Diff {
     let hashes = work.paths.fingerprints(work.operations());
     let told = Told { groups: &judged.groups, changes: &contributions.changes, hashes: &hashes };
     let order = finish::ranked(work, &told, &judged.drafts.list, &contributions.own);
@@ -148,12 +156,12 @@ fn assemble(work: &Work<'_>, mut judged: Judged, inputs: Pair<InputSide>) -> Dif
         stability: if findings.is_empty() { None } else { stability::stability(work) },
         overall: mix::overall(work, &judged.groups, mix),
         summary: summary(work, &judged, by_kind, &findings),
-        entry_points: entry_points(work, &judged, &contributions, &rank, &findings),
+        entry_points: entry_points(work, &judged, contributions, &rank, &findings),
         suspects: suspects::rank(&findings, longest.unsigned_abs()),
         notes,
         omitted,
         tree: if work.options.tree { merged_tree::build(work, &judged.drafts, &rank) } else { Vec::new() },
-        services: super::types::ServiceGraph::new(),
+        services: services::graph(work),
         findings,
     }
 }

@@ -100,8 +100,29 @@ pub(super) fn units_of(work: &Work<'_>) -> Pair<Units> {
     Pair::new(of(Side::Before), of(Side::After))
 }
 
-/// Everything that may have come, gone or moved, with its test.
-pub(super) fn candidates(work: &Work<'_>, units: &Pair<Units>) -> Vec<Candidate> {
+/// Nodes that other findings explain, with all below them, by side.
+pub(super) fn explained(work: &Work<'_>, tops: &[(Side, u32)]) -> Pair<Vec<bool>> {
+    let mut explained = work.trees.as_ref().map(|tree| vec![false; tree.len()]);
+    for &(side, top) in tops {
+        let end = work.node(side, top).subtree_end;
+        for slot in explained.get_mut(side).get_mut(top as usize..end as usize).unwrap_or_default() {
+            *slot = true;
+        }
+    }
+    explained
+}
+
+/// Everything that may have come, gone or moved, with its test; nothing of what is explained otherwise.
+pub(super) fn candidates(work: &Work<'_>, units: &Pair<Units>, explained: &Pair<Vec<bool>>) -> Vec<Candidate> {
+    let mut found = all_candidates(work, units);
+    let is_explained = |side: Side, place: Pair<Option<u32>>| {
+        place.get(side).is_some_and(|node| explained.get(side).get(node as usize) == Some(&true))
+    };
+    found.retain(|one| !SIDES.into_iter().any(|side| is_explained(side, one.place)));
+    found
+}
+
+fn all_candidates(work: &Work<'_>, units: &Pair<Units>) -> Vec<Candidate> {
     let mut found = Vec::new();
     for side in SIDES {
         for role in [Role::Layer, Role::Plain] {
@@ -147,12 +168,9 @@ fn both_ways(work: &Work<'_>, what: What, pair: Pair<u32>) -> Candidate {
 pub(super) fn add(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, candidates: Vec<Candidate>) -> Vec<Note> {
     let mut unseen: Vec<Seen> = Vec::new();
     for mut candidate in candidates {
-        let confidence = match verdict(work, &mut candidate) {
-            Some(confidence) => confidence,
-            None => {
-                unseen.extend(matches!(candidate.what, What::Alone).then_some(candidate.seen));
-                continue;
-            }
+        let Some(confidence) = verdict(work, &mut candidate) else {
+            unseen.extend(matches!(candidate.what, What::Alone).then_some(candidate.seen));
+            continue;
         };
         let mut draft = match &candidate.what {
             What::Alone => alone(work, units, &candidate),

@@ -126,10 +126,13 @@ fn merged(profiles: &Pair<Profile>, siblings: &Together, renamed: &mut Pair<Rena
     by_operation.into_values().collect()
 }
 
+/// An operation and the sides on which it stands.
+type Name<'a> = (&'a Operation, Pair<bool>);
+
 /// The operations whose names hold identifiers, with their new names.
 fn templates(profiles: &Pair<Profile>, siblings: &BTreeMap<Operation, Together>) -> Vec<(Operation, String)> {
     let mut found = Vec::new();
-    let mut groups: BTreeMap<(&str, Kind), Vec<(&Operation, Pair<bool>)>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, Kind), Vec<Name<'_>>> = BTreeMap::new();
     for (operation, paths) in siblings {
         groups.entry((&operation.service, operation.kind)).or_default().push((operation, seen(profiles, paths)));
     }

@@ -1,11 +1,13 @@
 //! What chance would do to instances: which are gone, new or failing beyond it.
 
 use super::pool::{Member, Pool, Seen};
+use super::reach::Reach;
 use crate::diff::population::counts::more_than;
+use crate::diff::population::work::{Family, Work};
 use crate::model::{Pair, Side};
 use crate::stats::absence::p_vanished;
 use crate::stats::multiple::benjamini_hochberg;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How much more often an instance must fail than before, and than the others, to be called failing.
 const FAILING_MARGIN: f64 = 0.25;
@@ -37,6 +39,8 @@ pub(super) struct Beyond {
     pub expected: Pair<f64>,
     /// All instances that were called on each side.
     pub of: Pair<u64>,
+    /// Instances called before by callers of which none runs there any more, by that place. They are no absent ones.
+    pub out_of_reach: BTreeMap<(String, String), u64>,
 }
 
 /// An instance that is named, with its p value and the corrected one.
@@ -62,9 +66,8 @@ enum Fate {
     Failing,
 }
 
-/// Judges all pools as one family of tests: `windows` are the lengths of the sides in nanoseconds, `level` the false
-/// discovery rate.
-pub(super) fn judge(pools: &[Pool<'_>], windows: Pair<u64>, level: f64) -> Vec<Beyond> {
+/// Judges all pools as one family of tests: `windows` are the lengths of the sides in nanoseconds.
+pub(super) fn judge<'a>(work: &Work<'_>, pools: &[Pool<'a>], windows: Pair<u64>, reach: &Reach<'a>) -> Vec<Beyond> {
     let mut results: Vec<Beyond> = Vec::with_capacity(pools.len());
     let mut tests = Vec::new();
     for (number, pool) in pools.iter().enumerate() {
@@ -76,9 +79,15 @@ pub(super) fn judge(pools: &[Pool<'_>], windows: Pair<u64>, level: f64) -> Vec<B
                 if member.seen.get(side).spans == 0 {
                     continue;
                 }
-                let absent = member.seen.get(side.other()).spans == 0;
-                let chance = absence(pool, member, side, scatter, *windows.get(side));
                 *result.of.get_mut(side) += 1;
+                let absent = member.seen.get(side.other()).spans == 0;
+                if let Some((key, value)) = reach.beyond(work, pool, member, side).filter(|_| absent) {
+                    if side == Side::Before {
+                        *result.out_of_reach.entry((key.to_owned(), value.to_owned())).or_default() += 1;
+                    }
+                    continue;
+                }
+                let chance = absence(pool, member, side, scatter, *windows.get(side));
                 *result.absent.get_mut(side) += u64::from(absent);
                 *result.expected.get_mut(side) += chance.never;
                 let began_later = fate == Fate::New && !absent;
@@ -92,7 +101,7 @@ pub(super) fn judge(pools: &[Pool<'_>], windows: Pair<u64>, level: f64) -> Vec<B
     }
     let corrected = benjamini_hochberg(&tests.iter().map(|test| test.p).collect::<Vec<f64>>());
     for (test, q) in tests.iter().zip(corrected) {
-        if q > level {
+        if q > work.level(Family::Instances) {
             continue;
         }
         if let Some(result) = results.get_mut(test.pool) {

@@ -16,6 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Instances listed by name in one group.
 const NAMED: usize = 500;
+/// Places listed by name.
+const PLACES: usize = 3;
 /// Further callers listed by name.
 const CALLERS: usize = 3;
 /// Failing and vanished instances are told together when this share of the fewer ones are both.
@@ -48,6 +50,7 @@ pub(super) fn of_pool(work: &Work<'_>, pool: &Pool<'_>, beyond: &Beyond, notes: 
     let (mut gone, mut failing) = (places(&beyond.gone), places(&beyond.failing));
     let new = places(&beyond.new);
     let mut stories = Vec::new();
+    notes.extend(out_of_reach(pool, beyond));
     if let Some(note) = only_a_note(pool, beyond) {
         notes.push(note);
     } else {
@@ -111,6 +114,25 @@ fn only_a_note(pool: &Pool<'_>, beyond: &Beyond) -> Option<Note> {
             units::count(of.before - absent.before),
             units::count(of.before),
             pool.key
+        ),
+    })
+}
+
+/// Places of which nothing was seen on the after side, so that their instances are neither gone nor there.
+fn out_of_reach(pool: &Pool<'_>, beyond: &Beyond) -> Option<Note> {
+    let count: u64 = beyond.out_of_reach.values().sum();
+    let mut places: Vec<String> = beyond.out_of_reach.keys().map(|(key, value)| format!("{key}={value}")).collect();
+    let more = places.len().saturating_sub(PLACES);
+    places.truncate(PLACES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    (count > 0 && !is_process_key(pool.key)).then(|| Note {
+        code: "coverage",
+        message: format!(
+            "{} of {} {} were not in reach: on the after side their callers do not run in {}{more}",
+            units::count(count),
+            units::count(beyond.of.before),
+            noun(pool.key).1,
+            places.join(", ")
         ),
     })
 }

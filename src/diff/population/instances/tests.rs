@@ -8,6 +8,7 @@ use crate::diff::kind::FindingKind;
 use crate::diff::options::DiffOptions;
 use crate::model::profile::{Bucket, Exemplar, ONE, Profile, stable_hash};
 use crate::model::{Kind, NO_PARENT, Operation, SpanId, TraceId};
+use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
 /// When the before side begins: 2023-11-14 22:13:20 UTC. It lasts an hour, and so does the after side behind it.
@@ -89,11 +90,26 @@ impl Side1 {
         }
         self.profile.totals.traces += 1;
     }
+
+    /// A span of a process in a cluster: its callers run there, whether or not they call what is there.
+    fn pod(&mut self, cluster: &str, at: f64) {
+        let operation = Operation { service: "api".into(), kind: Kind::Server, name: "GET /".into() };
+        let operation = self.profile.operations.intern(operation);
+        let entry = self.profile.path(NO_PARENT, operation);
+        let mut symbol = |text: &str| (stable_hash(text.as_bytes()), self.profile.strings.intern(text));
+        let (pod, place, cluster) = (symbol("k8s.pod.name"), symbol("k8s.cluster.name"), symbol(cluster));
+        let instances = &mut self.profile.state_mut(entry).unwrap().instances;
+        let instance = instances.key_mut(pod.0, || pod.1).instance_mut(cluster.0, || cluster.1).unwrap();
+        instance.spans += 1;
+        instance.weight += u128::from(ONE);
+        instance.last_ns = instance.last_ns.max(self.start_ns + (at * HOUR as f64) as u64);
+        instance.share(place.0, place.1, Some(cluster.1));
+    }
 }
 
 fn found(before: Side1, after: Side1) -> (Vec<Draft>, Vec<Note>) {
     let options = DiffOptions::default();
-    let work = Work::new(unify(&Pair::new(before.profile, after.profile)), &options, 0.05);
+    let work = Work::new(unify(&Pair::new(before.profile, after.profile)).map(Arc::new), &options, 0.05);
     let mut drafts = Drafts::new(work.trees.as_ref().map(crate::align::Tree::len));
     let notes = find(&work, &mut drafts);
     (drafts.list, notes)
@@ -127,8 +143,9 @@ fn zipf(side: &mut Side1, random: &mut Random, spans: usize, state: impl Fn(usiz
         let (pick, at) = (random.share(), random.share());
         // A rank is some database: 7 has no divisor in common with 1,300.
         let number = sums.partition_point(|&sum| sum < pick).min(1_299) * 7 % 1_300;
+        let (name, shared) = database(number);
+        side.pod(&shared[0].1, at);
         if let Some(failed) = state(number, at) {
-            let (name, shared) = database(number);
             let shared: Vec<(&str, &str)> = shared.iter().map(|(key, value)| (*key, value.as_str())).collect();
             side.call("SELECT", DATABASE, &name, at, failed, &shared);
         }
@@ -291,6 +308,34 @@ fn processes_come_and_go_and_a_part_of_the_peers_is_no_loss() {
 }
 
 #[test]
+fn what_no_caller_was_there_to_call_is_not_gone() {
+    // Three clusters with ten databases each; afterwards only the first one is tested.
+    let calls = |start, clusters: usize, dead: bool| {
+        let mut side = side(start);
+        for number in (0..30).filter(|number| number % 3 < clusters && !(dead && *number == 6)) {
+            for call in 0..40 {
+                let cluster = format!("eu-{}", number % 3);
+                let name = format!("{cluster}/db-{number}");
+                let shared = [("k8s.cluster.name", cluster.as_str()), ("service.version", "2")];
+                side.call("SELECT", "k8s.cluster.name/db.namespace", &name, f64::from(call) / 40.0, false, &shared);
+            }
+        }
+        side
+    };
+    let (drafts, notes) = found(calls(BEFORE, 3, false), calls(AFTER, 1, true));
+    let told: Vec<_> = drafts.iter().map(|draft| (draft.kind, draft.instances[0].named.join(" "))).collect();
+    assert_eq!(told, [(FindingKind::InstanceGone, "eu-0/db-6".to_owned())]);
+    assert_eq!((drafts[0].instances[0].observed, drafts[0].instances[0].of), (1, 30));
+    let notes: Vec<_> = notes.iter().map(|note| note.message.as_str()).collect();
+    assert_eq!(
+        notes,
+        [
+            "20 of 30 databases were not in reach: on the after side their callers do not run in k8s.cluster.name=eu-1, k8s.cluster.name=eu-2"
+        ]
+    );
+}
+
+#[test]
 fn coverage_counts_peers_once() {
     let options = DiffOptions::default();
     let (mut before, mut after) = (side(BEFORE), side(AFTER));
@@ -301,7 +346,7 @@ fn coverage_counts_peers_once() {
     }
     after.call("GET", "db.namespace", "db-1", 0.5, false, &[]);
     after.call("GET", "db.namespace", "db-9", 0.5, false, &[]);
-    let work = Work::new(unify(&Pair::new(before.profile, after.profile)), &options, 0.05);
+    let work = Work::new(unify(&Pair::new(before.profile, after.profile)).map(Arc::new), &options, 0.05);
     let exercised = exercised(&work);
     assert_eq!(exercised, [Exercised { key: "db.namespace".to_owned(), both: 1, of: 8, more: false }]);
     assert_eq!((coverage(&exercised), coverage(&[])), (Some(0.125), None));
