@@ -1,6 +1,12 @@
 //! The words of the command line: what clap parses, as the contract names them.
 #![expect(clippy::doc_markdown, missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
 
+mod sides;
+pub mod values;
+
+pub use sides::{FilterArgs, SideArgs};
+pub use values::{min_ratio, parse_size, parse_time, sigmas};
+
 use super::error::{Failure, Problem};
 use crate::ingest::InputFormat;
 use crate::model::Limits;
@@ -17,8 +23,9 @@ use std::path::PathBuf;
     version,
     disable_help_subcommand = true,
     after_help = "Inputs are files, directories, globs or - for standard input, in any trace format that spandiff \
-                  recognises;\n#TRACE_ID behind one takes one trace of it. Exit codes: 0 done, 1 findings (with \
-                  --exit-code), 2 error."
+                  recognises,\nor profiles made by spandiff record; #TRACE_ID behind one takes one trace of it. Exit \
+                  codes: 0 done,\n1 findings (with --exit-code) or a failed gate, 2 error, 3 a gate without enough \
+                  to judge."
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -70,9 +77,13 @@ pub enum Color {
 /// What is done.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Compare two traces (what spandiff does without a command), never in the terminal UI
+    /// Compare two traces or all traces of two sides (what spandiff does without a command), never in the terminal UI
     Diff(Box<DiffArgs>),
-    /// Say what inputs hold: formats, traces, spans, services, entry points, time range, warnings
+    /// Fold traces into a profile: a small file that stands for them in every comparison
+    Record(RecordArgs),
+    /// Add profiles; the same ones give the same file in any order
+    Merge(MergeArgs),
+    /// Say what inputs hold: formats, traces, spans, services, entry points, time range, sampling, warnings
     Inspect(InspectArgs),
     /// Write seeded synthetic traffic with a known change: before, after and the truth
     Generate(GenerateArgs),
@@ -90,15 +101,8 @@ pub enum Command {
 /// What is compared, what counts, and what comes out.
 #[derive(Clone, Debug, Args)]
 pub struct DiffArgs {
-    /// Two inputs: before the change and after it
-    #[arg(value_name = "BEFORE AFTER", num_args = 0.., hide_possible_values = true)]
-    pub sides: Vec<String>,
-    /// An input of the before side; may be repeated
-    #[arg(long, value_name = "INPUT", requires = "after", conflicts_with = "sides")]
-    pub before: Vec<String>,
-    /// An input of the after side; may be repeated
-    #[arg(long, value_name = "INPUT", requires = "before", conflicts_with = "sides")]
-    pub after: Vec<String>,
+    #[command(flatten)]
+    pub sides: SideArgs,
     /// Form of the report [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = report_format(), env = "SPANDIFF_FORMAT")]
     pub format: Option<String>,
@@ -135,6 +139,24 @@ impl DiffArgs {
         let format = self.format.as_deref().and_then(Format::from_name);
         self.tree.is_some() || format.is_some_and(folded) || self.reports.iter().any(|report| folded(report.0))
     }
+}
+
+/// What is folded.
+#[derive(Clone, Debug, Args)]
+pub struct RecordArgs {
+    /// Files, directories, globs or -; profiles are added as they are
+    #[arg(value_name = "INPUT", required = true)]
+    pub inputs: Vec<String>,
+    #[command(flatten)]
+    pub filter: FilterArgs,
+}
+
+/// What is added.
+#[derive(Clone, Debug, Args)]
+pub struct MergeArgs {
+    /// Profiles: files, directories, globs or -
+    #[arg(value_name = "PROFILE", required = true)]
+    pub inputs: Vec<String>,
 }
 
 /// How much of the merged tree is shown.
@@ -201,6 +223,8 @@ pub struct GenerateArgs {
     pub format: String,
 }
 
+/// The name of profiles among the input formats.
+const PROFILE: &str = "profile";
 const INPUT_FORMATS: [(&str, InputFormat); 5] = [
     ("otlp-proto", InputFormat::OtlpProto),
     ("otlp-json", InputFormat::OtlpJson),
@@ -209,11 +233,29 @@ const INPUT_FORMATS: [(&str, InputFormat); 5] = [
     ("tempo", InputFormat::Tempo),
 ];
 
+/// What the user says that inputs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// Traces in this format.
+    Traces(InputFormat),
+    /// Profiles.
+    Profile,
+}
+
 impl Common {
     /// The format that the user says all inputs have.
-    pub fn said(&self) -> Option<InputFormat> {
+    pub fn said(&self) -> Option<Said> {
         let name = self.input_format.as_deref()?;
-        INPUT_FORMATS.into_iter().find(|(known, _)| *known == name).map(|(_, format)| format)
+        let traces = INPUT_FORMATS.into_iter().find(|(known, _)| *known == name);
+        Some(traces.map_or(Said::Profile, |(_, format)| Said::Traces(format)))
+    }
+
+    /// The format that the user says traces have.
+    pub fn traces_said(&self) -> Option<InputFormat> {
+        match self.said() {
+            Some(Said::Traces(format)) => Some(format),
+            Some(Said::Profile) | None => None,
+        }
     }
 }
 
@@ -239,7 +281,7 @@ pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
 }
 
 fn input_format() -> clap::builder::PossibleValuesParser {
-    INPUT_FORMATS.map(|(name, _)| name).into()
+    INPUT_FORMATS.map(|(name, _)| name).into_iter().chain([PROFILE]).collect::<Vec<_>>().into()
 }
 
 fn report_format() -> clap::builder::PossibleValuesParser {
@@ -264,55 +306,6 @@ fn limit(text: &str) -> Result<(String, u64), String> {
     Ok((name.to_owned(), value))
 }
 
-/// A whole number, with `KiB`, `MiB` or `GiB` behind it if wanted.
-pub fn parse_size(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match text.get(digits.len()..)?.trim() {
-        "" | "B" => 0,
-        "KiB" => 10,
-        "MiB" => 20,
-        "GiB" => 30,
-        "TiB" => 40,
-        _ => return None,
-    };
-    let number: u64 = digits.trim().replace('_', "").parse().ok()?;
-    number.checked_mul(1 << shift)
-}
-
-/// A time with its unit: `1ms`, `250us`, `1.5s`, `0`. In nanoseconds.
-pub fn parse_time(text: &str) -> Result<u64, String> {
-    let text = text.trim();
-    let number = text.trim_end_matches(|c: char| c.is_alphabetic());
-    let factor = match text.get(number.len()..).unwrap_or_default() {
-        "ns" => 1.0,
-        "us" | "µs" => 1e3,
-        "ms" => 1e6,
-        "s" => 1e9,
-        "" if number == "0" => 1.0,
-        _ => return Err("expected a time with its unit: 500us, 1ms, 1.5s".into()),
-    };
-    match number.trim().parse::<f64>() {
-        Ok(value) if (0.0..1e9).contains(&value) => Ok((value * factor).round() as u64),
-        _ => Err(format!("`{text}` is no time; examples: 500us, 1ms, 1.5s")),
-    }
-}
-
-/// A ratio of at least 1.
-pub fn min_ratio(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(ratio) if (1.0..=1e6).contains(&ratio) => Ok(ratio),
-        _ => Err("expected a ratio of 1 or more, such as 1.1 for 10 %".into()),
-    }
-}
-
-/// A number of deviations.
-pub fn sigmas(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(sigmas) if (0.0..=1e6).contains(&sigmas) => Ok(sigmas),
-        _ => Err("expected a number of 0 or more".into()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -321,23 +314,6 @@ mod tests {
     #[test]
     fn clap_finds_no_contradiction() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn times_and_sizes_have_units() {
-        for (text, ns) in [("1ms", 1_000_000), ("250us", 250_000), ("1.5s", 1_500_000_000), ("0", 0), ("7 ns", 7)] {
-            assert_eq!(parse_time(text), Ok(ns), "{text}");
-        }
-        for text in ["", "5", "ms", "-1ms", "1h", "nan ms", "inf s", "1e300s"] {
-            assert!(parse_time(text).is_err(), "{text}");
-        }
-        for (text, size) in [("7", Some(7)), ("64KiB", Some(65_536)), ("1_000", Some(1_000)), ("2 GiB", Some(2 << 30))]
-        {
-            assert_eq!(parse_size(text), size, "{text}");
-        }
-        for text in ["", "KiB", "1.5MiB", "-1", "1kb", "99999999999999999999", "99999999TiB"] {
-            assert_eq!(parse_size(text), None, "{text}");
-        }
     }
 
     #[test]

@@ -1,14 +1,20 @@
 //! The one place that names the rooms below by their functions: reading, selecting, assembling, comparing, generating.
 
-use crate::diff::pair;
 use crate::diff::{Diff, DiffOptions, InputSide};
+use crate::diff::{pair, population};
 use crate::ingest::{self, Context, InputFormat};
 use crate::model::{Pair, Trace, Warnings};
 use std::io::Read;
 
 pub use crate::generate;
+pub use crate::ingest::census::Census;
+pub use crate::ingest::filter::{Condition, Divided, Division, Filter, Filtered};
+pub use crate::ingest::population::{Assembler, TraceSink};
+pub use crate::ingest::profile_codec::{ProfileError, decode as decode_profile, encode as encode_profile, is_profile};
+pub use crate::ingest::sampling::threshold;
 pub use crate::ingest::select::{Catalog, Choices, SelectError, Selected, Selection, TracePrefix};
-pub use crate::ingest::{Batch, OperationRule, ReadError, ReadReport, Rules, Sink};
+pub use crate::ingest::{Batch, Folder, OperationRule, ReadError, ReadReport, Rules, Sink};
+pub use crate::model::profile::Profile;
 
 /// Reads one input to its end into the context's sink.
 pub fn read(input: &mut dyn Read, said: Option<InputFormat>, context: &mut Context<'_>) -> Result<(), ReadError> {
@@ -21,6 +27,8 @@ pub struct SideInput {
     pub selected: Selected,
     /// Sources, hash and the warnings of reading; the rest is filled here.
     pub side: InputSide,
+    /// SHA-256 of every source.
+    pub hashes: Vec<[u8; 32]>,
 }
 
 /// Assembles, identifies and compares two traces; with several threads both sides at the same time.
@@ -33,6 +41,11 @@ pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions, thr
     inputs.before.warnings.merge(&warnings.before);
     inputs.after.warnings.merge(&warnings.after);
     pair::compare(&traces, inputs, options)
+}
+
+/// Compares two populations.
+pub fn compare_populations(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
+    population::compare(profiles, inputs, options)
 }
 
 /// Does `work` on both sides, at the same time where threads allow it.
@@ -48,11 +61,18 @@ pub fn both<T: Send, R: Send>(sides: Pair<T>, threads: usize, work: impl Fn(T) -
     })
 }
 
-fn assemble(input: SideInput, rules: &Rules) -> (Trace, InputSide) {
-    let SideInput { selected, mut side } = input;
-    side.warnings.merge(&selected.warnings);
-    let mut trace = ingest::assemble(selected.store, selected.trace_id, &mut side.warnings);
+/// Assembles and identifies the trace of a side; with it what selecting and assembling it counted.
+pub fn assemble_one(input: SideInput, rules: &Rules) -> (Trace, Warnings) {
+    let mut warnings = input.selected.warnings;
+    let mut trace = ingest::assemble(input.selected.store, input.selected.trace_id, &mut warnings);
     ingest::identify(&mut trace, rules);
+    (trace, warnings)
+}
+
+fn assemble(mut input: SideInput, rules: &Rules) -> (Trace, InputSide) {
+    let mut side = std::mem::take(&mut input.side);
+    let (trace, warnings) = assemble_one(input, rules);
+    side.warnings.merge(&warnings);
     side.traces = 1;
     side.spans = trace.len() as u64;
     side.trace_ids = vec![trace.id];

@@ -130,6 +130,19 @@ pub fn remark(quiet: bool, text: &str) {
     }
 }
 
+/// Says something that a result rests on, whoever reads standard error, unless `quiet` is asked for.
+pub fn warn(quiet: bool, text: &str) {
+    if !quiet {
+        let (yellow, reset) = (anstyle::AnsiColor::Yellow.on_default().bold(), anstyle::Reset);
+        let _ = writeln!(anstream::stderr().lock(), "{yellow}warning:{reset} {}", visible(text));
+    }
+}
+
+/// Prints problems that do not end the work.
+pub fn print_problems(problems: &[Problem]) {
+    let _ = print(problems, &mut anstream::stderr().lock());
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Ends of names that are looked at in directories.
-const EXTENSIONS: [&str; 12] =
-    ["json", "jsonl", "ndjson", "pb", "binpb", "proto", "protobuf", "otlp", "bin", "gz", "zst", "zstd"];
+const EXTENSIONS: [&str; 13] =
+    ["spanprofile", "json", "jsonl", "ndjson", "pb", "binpb", "proto", "protobuf", "otlp", "bin", "gz", "zst", "zstd"];
 
 /// One stream of bytes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

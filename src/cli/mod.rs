@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod exit;
 mod inputs;
+mod opened;
 mod output;
 mod policy;
 mod progress;

@@ -58,6 +58,27 @@ pub fn to(file: Option<&Path>, write: impl FnOnce(&mut dyn Write) -> io::Result<
     }
 }
 
+/// Writes a file as a whole: whoever reads it at the same time sees the old one or the new one, never a part.
+pub fn whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let is_special = std::fs::metadata(path).is_ok_and(|metadata| !metadata.is_file());
+    if is_special {
+        return to(Some(path), |out| out.write_all(bytes));
+    }
+    let mut name = path.file_name().unwrap_or_default().to_os_string();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = path.with_file_name(name);
+    let written = File::create(&temporary).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    });
+    written.map_err(|error| {
+        // What cannot be removed was not created either.
+        let _ = std::fs::remove_file(&temporary);
+        cannot_write(&path.display().to_string(), &error)
+    })
+}
+
 /// What to say when writing fails.
 pub fn cannot_write(place: &str, error: &io::Error) -> Failure {
     Problem::new(format!("cannot write {place}")).cause(error.to_string()).into()

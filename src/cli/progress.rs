@@ -1,6 +1,6 @@
 //! How far reading is, on standard error and only when that is a terminal.
 
-use super::engine::{Batch, Sink};
+use super::engine::{Batch, Census, Sink};
 use crate::model::Symbols;
 use crate::report::units::count;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -74,5 +74,9 @@ impl Sink for WatchedSink<'_> {
     fn batch(&mut self, batch: Batch, symbols: &Symbols) {
         self.progress.spans(batch.spans.len() as u64);
         self.inner.batch(batch, symbols);
+    }
+
+    fn census(&mut self) -> Option<&mut Census> {
+        self.inner.census()
     }
 }

@@ -1,15 +1,16 @@
-//! Reads what the inputs of a side hold: every source in turn, all bad ones named, the bytes hashed on the way.
+//! Reads what sources hold: each in turn, all bad ones named, the bytes hashed on the way.
 
 use super::config::{Settings, hex};
-use super::engine::{self, ReadError, ReadReport, Sink};
+use super::engine::{self, Census, Profile, ProfileError, ReadError, ReadReport, Sink};
 use super::error::Problem;
-use super::inputs::{Inputs, Source};
+use super::inputs::Source;
+use super::opened::Opened;
 use super::progress::{Progress, Watched, WatchedSink};
 use crate::ingest::{Context, InputFormat};
 use crate::model::{Symbols, Warnings};
 use sha2::{Digest, Sha256};
-use std::fs::File;
 use std::io::{self, Read};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What was found in the sources of one side.
 #[derive(Debug, Default)]
@@ -27,8 +28,8 @@ pub struct SourceFound {
     pub name: String,
     /// What the reader says.
     pub report: ReadReport,
-    /// SHA-256 of its bytes as they were stored, hex.
-    pub sha256: String,
+    /// SHA-256 of its bytes as they were stored.
+    pub sha256: [u8; 32],
 }
 
 impl Found {
@@ -41,12 +42,20 @@ impl Found {
         warnings
     }
 
-    /// Hex SHA-256 over the sorted list of the sources' hashes: neither names nor order show.
-    pub fn sha256(&self) -> String {
-        let mut hashes: Vec<_> = self.sources.iter().map(|source| source.sha256.as_str()).collect();
-        hashes.sort_unstable();
-        hex(&Sha256::digest(hashes.join("\n")))
+    /// Bytes of all sources after decompression, and of those the bytes that could not be used.
+    pub fn bytes(&self) -> (u64, u64) {
+        let add = |sum: (u64, u64), source: &SourceFound| {
+            (sum.0.saturating_add(source.report.bytes), sum.1.saturating_add(source.report.bytes_lost))
+        };
+        self.sources.iter().fold((0, 0), add)
     }
+}
+
+/// Hex SHA-256 over the sorted list of hashes in hex: neither names nor order show.
+pub fn hash_of_hashes<'a>(hashes: impl IntoIterator<Item = &'a [u8; 32]>) -> String {
+    let mut hashes: Vec<String> = hashes.into_iter().map(|hash| hex(hash)).collect();
+    hashes.sort_unstable();
+    hex(&Sha256::digest(hashes.join("\n")))
 }
 
 /// Bytes of all sources together, when every one is a plain file.
@@ -60,63 +69,117 @@ pub fn total_bytes<'a>(sources: impl IntoIterator<Item = &'a Source>) -> Option<
     })
 }
 
-/// Reads all sources into a sink; every one must be readable, and all that are not are named.
-pub fn read(
-    inputs: &Inputs,
-    settings: &Settings,
-    said: Option<InputFormat>,
-    sink: &mut dyn Sink,
-    progress: &Progress,
-) -> Result<Found, Vec<Problem>> {
-    let (found, problems) = read_what_can_be(inputs, settings, said, sink, progress);
-    if problems.is_empty() { Ok(found) } else { Err(problems) }
+/// How sources are read.
+#[derive(Clone, Copy)]
+pub struct Reader<'a> {
+    /// Limits, rules and threads.
+    pub settings: &'a Settings,
+    /// The format that the user says traces have.
+    pub said: Option<InputFormat>,
+    /// What is told how far reading is.
+    pub progress: &'a Progress,
 }
 
-/// Reads all sources into a sink: what was found, and what is wrong with those that could not be read.
-pub fn read_what_can_be(
-    inputs: &Inputs,
-    settings: &Settings,
-    said: Option<InputFormat>,
-    sink: &mut dyn Sink,
-    progress: &Progress,
-) -> (Found, Vec<Problem>) {
-    let mut found = Found::default();
-    let mut problems = Vec::new();
-    for source in &inputs.sources {
-        let name = source.name();
-        let mut sink = WatchedSink { inner: sink, progress };
-        let mut context = Context {
-            limits: settings.limits,
-            symbols: &mut found.symbols,
-            sink: &mut sink,
-            report: ReadReport::default(),
-        };
-        match read_source(source, said, &mut context, progress) {
-            Ok(sha256) => {
-                let report = context.report;
-                found.sources.push(SourceFound { name, report, sha256 });
-            }
-            Err(error) => problems.push(problem(&name, error)),
-        }
+impl Reader<'_> {
+    /// Reads all sources into a sink; every one must be readable, and all that are not are named. Reading ends early
+    /// when `stop` is set.
+    pub fn read(
+        &self,
+        sources: &[&Opened],
+        sink: &mut dyn Sink,
+        stop: Option<&AtomicBool>,
+    ) -> Result<Found, Vec<Problem>> {
+        let (found, problems) = self.read_what_can_be(sources, sink, stop);
+        if problems.is_empty() { Ok(found) } else { Err(problems) }
     }
-    (found, problems)
+
+    /// Reads all sources into a sink: what was found, and what is wrong with those that could not be read.
+    pub fn read_what_can_be(
+        &self,
+        sources: &[&Opened],
+        sink: &mut dyn Sink,
+        stop: Option<&AtomicBool>,
+    ) -> (Found, Vec<Problem>) {
+        let mut found = Found::default();
+        let mut problems = Vec::new();
+        for source in sources {
+            let mut sink = WatchedSink { inner: sink, progress: self.progress };
+            let mut context = Context {
+                limits: self.settings.limits,
+                symbols: &mut found.symbols,
+                sink: &mut sink,
+                report: ReadReport::default(),
+            };
+            let read = source.read().map_err(ReadError::Io).and_then(|inner| {
+                let inner = Stoppable { inner: Watched { inner, progress: self.progress }, stop };
+                let mut input = Hashed { inner, hash: Sha256::new() };
+                engine::read(&mut input, self.said, &mut context)?;
+                // The hash is that of the whole source, also of what stands behind the last record.
+                io::copy(&mut input, &mut io::sink())?;
+                Ok(input.hash.finalize().into())
+            });
+            let report = context.report;
+            match read {
+                Ok(sha256) => found.sources.push(SourceFound { name: source.name.clone(), report, sha256 }),
+                Err(error) => problems.push(problem(&source.name, error)),
+            }
+        }
+        (found, problems)
+    }
+
+    /// Counts the spans of every trace.
+    pub fn census(&self, sources: &[&Opened]) -> Result<Census, Vec<Problem>> {
+        let mut census = Census::new(&self.settings.limits);
+        let mut symbols = Symbols::default();
+        let mut problems = Vec::new();
+        for source in sources {
+            let mut context = Context {
+                limits: self.settings.limits,
+                symbols: &mut symbols,
+                sink: &mut census,
+                report: ReadReport::default(),
+            };
+            let read = source.read().map_err(ReadError::Io).and_then(|inner| {
+                engine::read(&mut Watched { inner, progress: self.progress }, self.said, &mut context)
+            });
+            problems.extend(read.err().map(|error| problem(&source.name, error)));
+        }
+        if problems.is_empty() { Ok(census) } else { Err(problems) }
+    }
+
+    /// Reads a profile.
+    pub fn profile(&self, source: &Opened) -> Result<Profile, Problem> {
+        let read = source.read().map_err(|error| ProfileError::Read(ReadError::Io(error))).and_then(|inner| {
+            engine::decode_profile(&mut Watched { inner, progress: self.progress }, &self.settings.limits)
+        });
+        read.map_err(|error| match error {
+            ProfileError::Read(error) => problem(&source.name, error),
+            ProfileError::NotAProfile => cannot_read(&source.name).cause(error.to_string()).hint(
+                "spandiff record makes profiles of traces; without --input-format the kind of input is recognised",
+            ),
+            ProfileError::Version { .. } => cannot_read(&source.name)
+                .cause(error.to_string())
+                .hint("read it with the version of spandiff that wrote it, or record it again"),
+            ProfileError::Damaged { .. } => {
+                cannot_read(&source.name).cause(error.to_string()).hint("copy the file again, or record it again")
+            }
+        })
+    }
 }
 
-fn read_source(
-    source: &Source,
-    said: Option<InputFormat>,
-    context: &mut Context<'_>,
-    progress: &Progress,
-) -> Result<String, ReadError> {
-    let inner: Box<dyn Read> = match source {
-        Source::Stdin => Box::new(io::stdin().lock()),
-        Source::File(path) => Box::new(File::open(path)?),
-    };
-    let mut input = Hashed { inner: Watched { inner, progress }, hash: Sha256::new() };
-    engine::read(&mut input, said, context)?;
-    // The hash is that of the whole source, also of what stands behind the last record.
-    io::copy(&mut input, &mut io::sink())?;
-    Ok(hex(&input.hash.finalize()))
+/// Ends with an error when it is told to.
+struct Stoppable<'a, R> {
+    inner: R,
+    stop: Option<&'a AtomicBool>,
+}
+
+impl<R: Read> Read for Stoppable<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
+            return Err(io::Error::other("stopped"));
+        }
+        self.inner.read(buffer)
+    }
 }
 
 struct Hashed<R> {
@@ -132,8 +195,12 @@ impl<R: Read> Read for Hashed<R> {
     }
 }
 
+fn cannot_read(name: &str) -> Problem {
+    Problem::new(format!("cannot read {}", if name == "-" { "standard input" } else { name }))
+}
+
 fn problem(name: &str, error: ReadError) -> Problem {
-    let problem = Problem::new(format!("cannot read {}", if name == "-" { "standard input" } else { name }));
+    let problem = cannot_read(name);
     match error {
         ReadError::Io(error) => problem.cause(error.to_string()),
         ReadError::NotATrace { ref hint, .. } | ReadError::Unsupported { ref hint, .. } => {

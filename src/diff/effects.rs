@@ -1,6 +1,7 @@
 //! What tests over many traces say about a finding.
 
 use crate::model::Pair;
+use crate::model::units::{count, probability, ratio, signed_duration};
 
 /// What an [`Effect`] measures.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,6 +85,29 @@ pub struct Effect {
     pub method: &'static str,
     /// What it amounts to.
     pub strength: Strength,
+}
+
+impl Effect {
+    /// Its size in words, with the interval: `×1.21 [1.12, 1.31]`, `+2.20 [+1.30, +4.10] points`.
+    pub fn size(&self) -> String {
+        match self.unit {
+            "ratio" => format!("{} [{:.2}, {:.2}]", ratio(self.estimate), self.low, self.high),
+            "share" => {
+                let points = |share: f64| format!("{:+.2}", 100.0 * share);
+                format!("{} [{}, {}] points", points(self.estimate), points(self.low), points(self.high))
+            }
+            _ => {
+                let time = |ns: f64| signed_duration(ns as i64);
+                format!("{} [{}, {}]", time(self.estimate), time(self.low), time(self.high))
+            }
+        }
+    }
+
+    /// All of it in words: `×1.21 [1.12, 1.31], q 3e-4, n 1,204 + 1,187`.
+    pub fn words(&self) -> String {
+        let (before, after) = (count(self.n.before), count(self.n.after));
+        format!("{}, q {}, n {before} + {after}", self.size(), probability(self.q))
+    }
 }
 
 /// Instances of one key that came, went or fail.

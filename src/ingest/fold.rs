@@ -170,14 +170,15 @@ impl Folder {
     fn find_paths(&mut self, trace: &Trace) -> bool {
         let paths = &mut self.scratch.paths;
         paths.clear();
-        let is_full = self.profile.paths().len() >= self.most_paths;
+        let before = self.profile.paths().len();
         for span in trace.spans() {
             let parent = paths.get(span.parent as usize).copied().unwrap_or(NO_PARENT);
             let operation = own_number(&mut self.operations, &mut self.profile, trace, span.operation);
-            let path =
-                if is_full { self.profile.find(parent, operation) } else { Some(self.profile.path(parent, operation)) };
-            let Some(path) = path else { return false };
-            paths.push(path);
+            if self.profile.paths().len() >= self.most_paths && self.profile.find(parent, operation).is_none() {
+                self.profile.forget_paths(before);
+                return false;
+            }
+            paths.push(self.profile.path(parent, operation));
         }
         true
     }

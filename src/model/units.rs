@@ -115,6 +115,17 @@ pub fn ratio(ratio: f64) -> String {
     if ratio.is_finite() { format!("×{ratio:.2}") } else { "?".into() }
 }
 
+/// A probability with up to two digits: `0.032`, `4e-9`.
+pub fn probability(p: f64) -> String {
+    match p {
+        p if !p.is_finite() => "?".into(),
+        p if p >= 0.0995 => format!("{p:.2}"),
+        p if p >= 0.001 => format!("{p:.3}"),
+        p if p > 0.0 => format!("{p:.0e}"),
+        _ => "0".into(),
+    }
+}
+
 /// Bytes in binary units: `512 B`, `1.5 KiB`, `64 MiB`.
 pub fn bytes(number: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
@@ -205,6 +216,13 @@ mod tests {
             (u64::MAX, "213,503 d 23 h"),
         ] {
             assert_eq!(duration(ns), shown, "{ns} ns");
+        }
+    }
+
+    #[test]
+    fn probabilities_are_short() {
+        for (p, shown) in [(0.5, "0.50"), (0.0321, "0.032"), (4.2e-9, "4e-9"), (0.0, "0"), (f64::NAN, "?")] {
+            assert_eq!(probability(p), shown);
         }
     }
 

@@ -3,6 +3,7 @@
 use super::page::{DIM, Page, STRONG, mark_of, style_of};
 use super::text::place;
 use super::units::{count, duration, percent};
+use super::{clock, population::words};
 use crate::diff::{Change, Finding, Quantiles};
 use crate::model::{Operation, Pair};
 use std::io::{self, Write};
@@ -29,6 +30,14 @@ pub fn write(index: usize, finding: &Finding, page: &Page, out: &mut dyn Write) 
     block.text("spans", &spans(finding), out)?;
     block.list("because", finding.because.iter().cloned(), out)?;
     block.list("evidence", finding.evidence.iter().cloned(), out)?;
+    block.list("tests", finding.effects.iter().map(words::effect), out)?;
+    block.list("instances", finding.instances.iter().map(|group| words::instances(finding.kind, group)), out)?;
+    if let Some(first) = first_seen(finding) {
+        block.text("first seen", &first, out)?;
+    }
+    if let Some(accepted) = accepted(finding) {
+        block.text("accepted", &accepted, out)?;
+    }
     block.list("attributes", finding.attributes.iter().map(attribute), out)?;
     block.list("events", finding.events.iter().map(event), out)
 }
@@ -51,6 +60,19 @@ pub fn path(path: &[Operation]) -> String {
         steps.splice(5..steps.len() - 5, [hidden]);
     }
     steps.join(" ▸ ")
+}
+
+/// When a change began within the after side, and in which trace.
+pub fn first_seen(finding: &Finding) -> Option<String> {
+    finding.first_seen.map(|(ns, trace)| format!("{}, trace {trace}", clock::utc(ns)))
+}
+
+/// Why a change is accepted, and until when.
+pub fn accepted(finding: &Finding) -> Option<String> {
+    finding.accepted.as_ref().map(|accepted| match &accepted.until {
+        Some(until) => format!("until {until}: {}", accepted.reason),
+        None => accepted.reason.clone(),
+    })
 }
 
 /// Self, edge and single durations on both sides.

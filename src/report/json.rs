@@ -17,7 +17,11 @@ use std::io::{self, Write};
 
 /// Writes the document.
 pub fn json(diff: &Diff, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-    let mut head = pretty(&document(diff))?;
+    finish(pretty(&document(diff))?, diff, options, out)
+}
+
+/// Writes a document, with the tree as its last member when the options ask for it.
+pub(super) fn finish(mut head: Vec<u8>, diff: &Diff, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     if options.tree.is_none() {
         head.push(b'\n');
         return out.write_all(&head);
@@ -98,7 +102,8 @@ fn sides<'a, T, U>(pair: &'a Pair<T>, mut of: impl FnMut(&'a T) -> U) -> Sides<U
     Sides { before: of(pair.get(Side::Before)), after: of(pair.get(Side::After)) }
 }
 
-fn document(diff: &Diff) -> schema::Document<'_> {
+/// The document, without its tree.
+pub(super) fn document(diff: &Diff) -> schema::Document<'_> {
     schema::Document {
         schema: schema::SCHEMA,
         tool: schema::Tool { name: "spandiff", version: env!("CARGO_PKG_VERSION") },
@@ -174,7 +179,8 @@ fn notes(notes: &[diff::Note]) -> Vec<schema::Note<'_>> {
     notes.iter().map(|note| schema::Note { code: note.code, message: &note.message }).collect()
 }
 
-fn operation(operation: &crate::model::Operation) -> schema::Operation<'_> {
+/// An operation.
+pub(super) fn operation(operation: &crate::model::Operation) -> schema::Operation<'_> {
     schema::Operation { service: &operation.service, name: &operation.name, kind: operation.kind.name() }
 }
 

@@ -8,9 +8,10 @@ use super::Options;
 use super::details;
 use super::escape::{markdown as sentence, markdown_code as code, visible};
 use super::page::{Page, mark_of};
+use super::population::{entries, words};
 use super::text::{ONE_TRACE_EACH, entry_change, not_listed, nothing_found, place, totals, why};
 use super::units::{adding_up, calls, count, counted, duration, percent, signed_duration, signed_percent};
-use crate::diff::{Diff, EntryPoint, Finding, Mode};
+use crate::diff::{AttributionRow, Diff, EntryPoint, Finding, Mode};
 use std::fmt::Write as _;
 use std::io::{self, Write};
 
@@ -18,6 +19,8 @@ use std::io::{self, Write};
 pub const LIMIT: usize = 60_000;
 /// Bytes after which no table row is added, so that evidence has room.
 const TABLE_LIMIT: usize = 24_000;
+/// Bytes after which no entry point is added.
+const ENTRIES_LIMIT: usize = 20_000;
 /// Bytes after which no evidence is added, so that attribution and notes have room.
 const EVIDENCE_LIMIT: usize = 44_000;
 /// Columns after which a name or value is shortened.
@@ -25,8 +28,16 @@ const NAME: usize = 160;
 
 /// Writes the report.
 pub fn markdown(diff: &Diff, options: &Options, out: &mut dyn Write) -> io::Result<()> {
-    let mut comment = Comment { text: String::new(), page: Page::new(&Options::default()) };
-    comment.answer(diff);
+    report(diff, options, String::new(), out)
+}
+
+/// Writes the report behind a text that stands in front of it; both together stay below the limit.
+pub(super) fn report(diff: &Diff, options: &Options, front: String, out: &mut dyn Write) -> io::Result<()> {
+    let mut comment = Comment { text: front, page: Page::new(&Options::default()) };
+    match diff.mode {
+        Mode::Pair => comment.answer(diff),
+        Mode::Population => comment.entries(diff),
+    }
     let listed = comment.findings(diff, options.list);
     comment.evidence(diff, listed);
     for entry in &diff.entry_points {
@@ -34,6 +45,12 @@ pub fn markdown(diff: &Diff, options: &Options, out: &mut dyn Write) -> io::Resu
     }
     comment.notes(diff);
     out.write_all(comment.text.as_bytes())
+}
+
+/// Why, and for populations the test that says most.
+fn what(finding: &Finding) -> String {
+    let effect = words::main_effect(&finding.effects).map_or(String::new(), |it| format!("; {}", words::effect(it)));
+    format!("{}{effect}", why(finding))
 }
 
 struct Comment {
@@ -80,10 +97,41 @@ impl Comment {
         }
     }
 
+    /// The first part for populations: what was compared, what stands against it, the entry points.
+    fn entries(&mut self, diff: &Diff) {
+        self.add(&format!("{}\n\n", words::totals(diff).replace("   ", " · ")), LIMIT);
+        let title = if diff.comparable.ok { "Mind" } else { "**Not comparable**" };
+        for reason in diff.comparable.reasons.iter().take(10) {
+            let block = format!("> {title}: {}\n\n", self.sentence(&reason.message));
+            self.add(&block, LIMIT);
+        }
+        self.add("| entry point | traces | p50 | p95 | duration | errors |\n|---|--:|--:|--:|--:|--:|\n", LIMIT);
+        let mut hidden = 0;
+        for entry in &diff.entry_points {
+            let cells = entries::cells(entry).join(" | ");
+            let row = format!(
+                "| {} {} | {cells} |\n",
+                entries::mark(entry).glyph(),
+                self.name(&place(&entry.operation), true)
+            );
+            if !self.add(&row, ENTRIES_LIMIT) {
+                hidden += 1;
+            }
+        }
+        if hidden > 0 {
+            self.add(&format!("| ⋯ {hidden} more | | | | | |\n"), LIMIT);
+        }
+        self.add("\n", LIMIT);
+    }
+
     /// Writes the table and returns how many findings it lists.
     fn findings(&mut self, diff: &Diff, list: usize) -> usize {
         if diff.findings.is_empty() && diff.omitted.findings == 0 {
-            let block = format!("{}\n\n", self.sentence(&nothing_found(diff)));
+            let nothing = match diff.mode {
+                Mode::Pair => nothing_found(diff),
+                Mode::Population => words::nothing_found(diff),
+            };
+            let block = format!("{}\n\n", self.sentence(&nothing));
             self.add(&block, LIMIT);
             return 0;
         }
@@ -118,7 +166,7 @@ impl Comment {
             mark_of(finding).glyph(),
             signed_duration(finding.contribution_ns),
             calls(finding.calls_per_trace.before, finding.calls_per_trace.after),
-            self.sentence(&why(finding)),
+            self.sentence(&what(finding)),
         )
     }
 
@@ -165,6 +213,20 @@ impl Comment {
         for event in finding.events.iter().take(12) {
             item(format!("event {}", self.name(&details::event(event), false)));
         }
+        for effect in finding.effects.iter().take(12) {
+            item(self.sentence(&words::effect(effect)));
+        }
+        for group in finding.instances.iter().take(12) {
+            item(self.sentence(&words::instances(finding.kind, group)));
+            for shared in words::shared(group) {
+                item(self.sentence(&shared));
+            }
+        }
+        for (word, text) in [("first seen", details::first_seen(finding)), ("accepted", details::accepted(finding))] {
+            if let Some(text) = text {
+                item(format!("{word} {}", self.sentence(&text)));
+            }
+        }
         let hidden: usize =
             [finding.because.len(), finding.evidence.len(), finding.attributes.len(), finding.events.len()]
                 .map(|len| len.saturating_sub(12))
@@ -178,7 +240,13 @@ impl Comment {
     }
 
     fn attribution(&mut self, diff: &Diff, entry: &EntryPoint) {
-        let (Some(total), Some((rest, rows))) = (entry.delta_ns, entry.attribution.split_last()) else { return };
+        self.attributed(diff, entry, &entry.attribution, "");
+        self.attributed(diff, entry, &entry.tail, ", slowest 5 %");
+    }
+
+    fn attributed(&mut self, diff: &Diff, entry: &EntryPoint, rows: &[AttributionRow], of: &str) {
+        let (Some(_), Some((rest, rows))) = (entry.delta_ns, rows.split_last()) else { return };
+        let total = rows.iter().chain([rest]).map(|row| row.contribution_ns).fold(0, i64::saturating_add);
         let (shown, hidden) = rows.split_at(rows.len().min(25));
         let folded = hidden.iter().map(|row| row.contribution_ns).fold(0, i64::saturating_add);
         let mut values: Vec<i64> = shown.iter().map(|row| row.contribution_ns).collect();
@@ -195,7 +263,7 @@ impl Comment {
             })
             .chain([(String::new(), hidden_label), (String::new(), self.sentence(&rest.label))]);
         let title = self.sentence(&place(&entry.operation));
-        let mut block = format!("<details><summary>where the time went: {title}</summary>\n\n");
+        let mut block = format!("<details><summary>where the time went{of}: {title}</summary>\n\n");
         block.push_str("| # | what | Δ | share |\n|--:|---|--:|--:|\n");
         for (index, ((rank, label), (number, ns))) in labels.zip(numbers.iter().zip(&values)).enumerate() {
             if index == shown.len() && hidden.is_empty() {

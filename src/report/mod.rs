@@ -1,16 +1,19 @@
 //! Floor 4: a [`Diff`] becomes text, JSON, Markdown, DOT or folded stacks in a writer.
 //!
-//! May use: model, diff, serde, anstyle, unicode-width. Never: standard streams, the terminal, the environment.
+//! May use: model, diff, serde, anstyle, unicode-width, quick-junit. Never: standard streams, the terminal, the environment.
 //! Invariant: same [`Diff`] and [`Options`], same bytes. A report computes no result: it chooses, orders, folds and
 //! names what the [`Diff`] says. Everything that came from an input passes through [`escape`].
 
+mod clock;
 mod details;
 pub mod dot;
 pub mod escape;
 pub mod folded;
+pub mod gate;
 pub mod json;
 pub mod markdown;
 pub mod page;
+mod population;
 pub mod rows;
 pub mod schema;
 pub mod text;

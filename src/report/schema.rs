@@ -3,6 +3,7 @@
 //! Durations are integers in nanoseconds, times since 1970 are strings (they exceed 2^53), differences are after minus
 //! before, `null` means "not on that side" or "not known". Key order is the order of the fields here.
 
+pub mod gate;
 mod population;
 
 pub use population::{Accepted, Effect, FirstSeen, Instance, Shared};

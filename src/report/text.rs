@@ -8,8 +8,8 @@ use super::page::{DIM, Page, STRONG, by_sign, mark_of, style_of};
 use super::units::{
     adding_up, calls, count, counted, duration, percent, ratio, relative, signed_duration, signed_percent,
 };
-use super::{details, tree};
-use crate::diff::{AttributionRow, Diff, EntryPoint, Finding, FindingKind, Mark, Note};
+use super::{details, population, tree};
+use crate::diff::{AttributionRow, Diff, EntryPoint, Finding, FindingKind, Mark, Mode, Note};
 use crate::model::{Operation, Side};
 use anstyle::Style;
 use std::fmt::Write as _;
@@ -30,6 +30,9 @@ const SHARE: usize = 8;
 /// Writes the text report.
 pub fn text(diff: &Diff, options: &Options, out: &mut dyn Write) -> io::Result<()> {
     let page = Page::new(options);
+    if diff.mode == Mode::Population {
+        return population::text(diff, options, &page, out);
+    }
     answer(diff, &page, out)?;
     if diff.findings.is_empty() {
         nothing(diff, &page, out)?;
@@ -99,7 +102,7 @@ fn answer(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
         )?;
     }
     paragraph(&totals(diff), 0, Style::new(), page, out)?;
-    if diff.mode == crate::diff::Mode::Pair {
+    if diff.mode == Mode::Pair {
         paragraph(ONE_TRACE_EACH, 0, DIM, page, out)?;
     }
     if let Some(drift) = drift(diff) {
@@ -141,7 +144,8 @@ fn nothing(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     paragraph(&format!("= {}", nothing_found(diff)), 0, Style::new(), page, out)
 }
 
-fn findings(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+/// The findings by rank, a line or two each, and what is not listed.
+pub(super) fn findings(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let all = diff.findings.len() as u64 + diff.omitted.findings;
     let title = format!("{}, by contribution", counted(all, "finding", "findings"));
     let shown: Vec<_> = diff.findings.iter().take(options.list).collect();
@@ -176,9 +180,22 @@ fn findings(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) ->
         for line in page.wrap(&page.show(why(finding)), page.width - 6).iter().take(2) {
             writeln!(out, "      {}", page.paint(DIM, line))?;
         }
+        if let Some(tested) = tested(finding) {
+            for line in page.wrap(&page.show(tested), page.width - 6).iter().take(2) {
+                writeln!(out, "      {}", page.paint(DIM, line))?;
+            }
+        }
     }
     left_out(diff, options, page, out)?;
     unchanged(diff, page, out)
+}
+
+/// The test that says most about a finding and its acceptance; `None` for a pair.
+fn tested(finding: &Finding) -> Option<String> {
+    let effect = population::words::main_effect(&finding.effects).map(population::words::effect);
+    let accepted = finding.accepted.as_ref().map(|accepted| format!("accepted: {}", accepted.reason));
+    let parts: Vec<String> = [effect, accepted].into_iter().flatten().collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn signed_duration_on(page: &Page, ns: i64) -> String {
@@ -295,7 +312,8 @@ fn fold(rows: &[AttributionRow], list: usize) -> (Vec<&AttributionRow>, Option<(
     (rows.iter().take(list).chain(rows.last()).collect(), Some((middle.len() as u64, sum)))
 }
 
-fn suspects(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+/// The services that explain most.
+pub(super) fn suspects(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     if diff.suspects.is_empty() {
         return Ok(());
     }
@@ -322,7 +340,8 @@ fn suspects(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn notes(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+/// Notes, and the warnings of both sides.
+pub(super) fn notes(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let notes: Vec<_> = diff.notes.iter().filter(|note| note.code != "one_trace_each").collect();
     if !notes.is_empty() {
         writeln!(out, "\n{}", page.paint(STRONG, "notes"))?;
@@ -346,7 +365,8 @@ fn notes(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     Ok(())
 }
 
-fn sentences<'a>(
+/// Notes with a title in front of each.
+pub(super) fn sentences<'a>(
     title: &str,
     notes: impl Iterator<Item = &'a Note>,
     page: &Page,
@@ -359,7 +379,7 @@ fn sentences<'a>(
 }
 
 /// Wrapped text with a hanging indent.
-fn paragraph(text: &str, indent: usize, style: Style, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn paragraph(text: &str, indent: usize, style: Style, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     // Three blanks hold parts of a line apart: they stay.
     let parts = page.show(text).replace("   ", "\u{a0}\u{a0} ");
     let lines = page.wrap(&parts, page.width.saturating_sub(indent + 2));
@@ -371,7 +391,8 @@ fn paragraph(text: &str, indent: usize, style: Style, page: &Page, out: &mut dyn
     Ok(())
 }
 
-fn more(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+/// How to see more.
+pub(super) fn more(diff: &Diff, options: &Options, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let tree = match options.tree {
         None => "--tree shows every change in its place",
         Some(super::TreeView::Folded) => "--tree=all shows every span",

@@ -3,7 +3,7 @@
 use super::escape::visible;
 use super::page::{DIM, Page, STRONG, style_of};
 use super::rows::{Content, Row, duration_delta, rows, self_delta};
-use super::units::{count, duration, signed_duration};
+use super::units::{count, duration, mean_count, signed_duration};
 use super::{Options, TreeView};
 use crate::diff::{Diff, Mark, TreeNode};
 use crate::model::Status;
@@ -192,6 +192,12 @@ fn tags(node: &TreeNode) -> String {
     }
     if node.sides.before.is_some() && node.sides.after.is_some() && node.matched.score < 0.7 {
         let _ = write!(tags, " match {:.2}", node.matched.score);
+    }
+    let calls = node.sides.map(|side| side.and_then(|side| side.many).map(|many| many.calls_per_trace));
+    if let (Some(before), Some(after)) = (calls.before, calls.after)
+        && mean_count(before) != mean_count(after)
+    {
+        let _ = write!(tags, " {}", super::units::calls(before, after));
     }
     let failed = |side: Option<crate::diff::NodeSide>| side.map(|side| side.status == Status::Error);
     tags.push_str(match (failed(node.sides.before), failed(node.sides.after)) {

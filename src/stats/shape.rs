@@ -1,8 +1,9 @@
 //! Did the shape change? A test of location alone misses a new tail, a second mode or more spread.
 
-use super::distribution::clamp_p;
+use super::distribution::{clamp_p, t_for_level};
 use super::ecdf::{Sample, mapped_ends, positive_ends};
-use super::histogram::{Histogram, bin_ends};
+use super::histogram::{Histogram, ONE, bin_ends};
+use super::quantile::is_enough;
 use super::random::Random;
 use super::rank::placements;
 
@@ -96,9 +97,10 @@ pub struct MinP {
     pub rank: f64,
     /// p value of the Wasserstein distance of logarithms: any change of shape.
     pub wasserstein: f64,
-    /// Two-sided p value of the share above the common 95th percentile: the tail.
+    /// Two-sided p value of the share above the common 95th percentile: the tail. 1 with fewer than 200 traces on a
+    /// side: a tail of which nothing was seen has no scatter.
     pub p95: f64,
-    /// Two-sided p value of the mean duration: cost.
+    /// Two-sided p value of the mean duration: cost. 1 with fewer than 200 traces on a side: few of them decide it.
     pub mean: f64,
 }
 
@@ -122,7 +124,8 @@ pub fn min_p(before: &Histogram, after: &Histogram) -> Option<MinP> {
     let samples = (Sample::new(before)?, Sample::new(after)?);
     let all = shares(before, after);
     let (groups, widths) = groups(&all);
-    let (observed, rows) = residuals(&samples.0, &samples.1, &all, &groups);
+    let has_tail = is_enough(TAIL, fewest_traces(before).min(fewest_traces(after)));
+    let (observed, rows) = residuals((&samples.0, &samples.1), &all, &groups, has_tail);
     let size = |row: &Row| {
         let distance: f64 = row.function.iter().zip(&widths).map(|(difference, width)| difference.abs() * width).sum();
         let [rank, tail, mean] = row.linear.map(f64::abs);
@@ -154,6 +157,12 @@ pub fn min_p(before: &Histogram, after: &Histogram) -> Option<MinP> {
     Some(smallest(&draws))
 }
 
+/// How many traces there are: the mass, unless weights make more of fewer cells.
+fn fewest_traces(histogram: &Histogram) -> u64 {
+    let traces = (histogram.mass() / u128::from(ONE)) as u64;
+    traces.min(2 * histogram.cells().len() as u64)
+}
+
 /// The group of each bin in `all`, and by how much each group's middle is below the next one's, in logarithms.
 fn groups(all: &[(u16, f64, f64)]) -> (Vec<usize>, Vec<f64>) {
     let mut of_bin = Vec::with_capacity(all.len());
@@ -178,10 +187,15 @@ fn groups(all: &[(u16, f64, f64)]) -> (Vec<usize>, Vec<f64>) {
 }
 
 /// The observed difference, and the residual of every shard of both sides.
-fn residuals(before: &Sample, after: &Sample, all: &[(u16, f64, f64)], groups: &[usize]) -> (Row, [Vec<Row>; 2]) {
+fn residuals(
+    (before, after): (&Sample, &Sample),
+    all: &[(u16, f64, f64)],
+    groups: &[usize],
+    has_tail: bool,
+) -> (Row, [Vec<Row>; 2]) {
     let identity = |bin: u16| mapped_ends(bin, &|ns| ns);
     let places = (placements(before, after, identity, identity), placements(after, before, identity, identity));
-    let tail = tail_bin(all);
+    let tail = if has_tail { tail_bin(all) } else { u16::MAX };
     let count = groups.last().map_or(0, |last| last + 1);
     let rows = |sample: &Sample, places: &[f64], sign: f64| -> (Row, Vec<Row>) {
         let bins: Vec<Bin> = sample
@@ -191,13 +205,15 @@ fn residuals(before: &Sample, after: &Sample, all: &[(u16, f64, f64)], groups: &
             .map(|(&(bin, share), &place)| {
                 let at = all.binary_search_by_key(&bin, |part| part.0).unwrap_or_default();
                 let (low, high) = bin_ends(bin);
-                let middle = if bin == 0 { 0.0 } else { f64::midpoint(low, high) };
+                let middle = if bin == 0 || !has_tail { 0.0 } else { f64::midpoint(low, high) };
                 let beyond = if bin > tail { 1.0 } else { 0.0 };
                 Bin { share, group: groups.get(at).copied().unwrap_or_default(), values: [place, beyond, middle] }
             })
             .collect();
         let whole = row(count, bins.iter().map(|bin| (bin, bin.share)), sign);
-        let correction = sign * (sample.units() / (sample.units() - 1.0)).sqrt();
+        // With few shards residuals are too small, and their size uncertain: what t has over the normal quantile.
+        let heavier = t_for_level(0.95, sample.df()) / t_for_level(0.95, f64::INFINITY);
+        let correction = sign * heavier * (sample.units() / (sample.units() - 1.0)).sqrt();
         let of_shard = |cells: &[(u32, f64)]| {
             let mass: f64 = cells.iter().map(|cell| cell.1).sum();
             let own = cells.iter().filter_map(|&(bin, share)| Some((bins.get(bin as usize)?, share)));
@@ -280,7 +296,7 @@ fn smallest(draws: &[[f64; KINDS]]) -> MinP {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stats::histogram::{Cell, ONE, bin_of};
+    use crate::stats::histogram::{Cell, bin_of};
 
     fn sample(values: impl Iterator<Item = u64>) -> Histogram {
         Histogram::from_cells(values.enumerate().map(|(n, ns)| Cell {

@@ -13,8 +13,10 @@
 
 mod checksum;
 mod data;
+mod gate;
 mod gate_numbers;
 mod json;
+mod null;
 mod proto;
 mod ratio;
 mod synthetic;
@@ -31,6 +33,11 @@ fn main() {
         whole::write(folder.as_ref());
         return;
     }
+    if let Some(folder) = std::env::var_os(gate::FOLDER) {
+        // For `gate` itself: a process that only folds.
+        std::hint::black_box(gate::fold(folder.as_ref()));
+        return;
+    }
     let mut criterion = Criterion::default().configure_from_args().sample_size(10);
     proto::criterion(&mut criterion);
     if filter.is_empty() || filter.starts_with("json") {
@@ -41,6 +48,9 @@ fn main() {
     if !std::env::args().any(|argument| argument == "--bench") {
         return;
     }
+    if wants("null") {
+        null::run();
+    }
     if wants("proto") {
         proto::ratio();
     }
@@ -49,5 +59,8 @@ fn main() {
     }
     if wants("whole") {
         whole::run();
+    }
+    if wants("gate") {
+        gate::run();
     }
 }

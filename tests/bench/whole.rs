@@ -80,7 +80,7 @@ fn memory(pair: &[PathBuf; 2]) {
 
 /// `VmHWM` of a process, looked at until it ends: it only grows, so the last look is right but for what a process
 /// asks for in its very last moments.
-fn peak_memory(mut child: Child) -> Option<u64> {
+pub fn peak_memory(mut child: Child) -> Option<u64> {
     let status = format!("/proc/{}/status", child.id());
     let mut peak = None;
     while child.try_wait().unwrap().is_none() {

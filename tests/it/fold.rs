@@ -8,8 +8,8 @@ use spandiff::generate;
 use spandiff::ingest::fold::Folder;
 use spandiff::ingest::population::{Assembler, Census, Summary};
 use spandiff::ingest::{self, Context, ReadReport, Rules, Sink};
-use spandiff::model::profile::{ONE, Profile};
-use spandiff::model::{Limits, NO_PARENT, Symbols, Trace, Warning, Warnings};
+use spandiff::model::profile::{MAX_NAMES, ONE, Profile};
+use spandiff::model::{Limits, NO_PARENT, Symbols, Trace, TraceId, Warning, Warnings};
 use std::fs::File;
 
 fn fold<'a>(traces: impl IntoIterator<Item = &'a (Trace, Warnings)>) -> Profile {
@@ -180,7 +180,7 @@ fn traces_that_wait_too_long_are_closed_and_what_comes_later_is_counted() {
 fn traces_beyond_a_limit_are_left_out_and_counted() {
     let source = [generated(30, 3)];
     let spans = stream(&source, &Limits::default(), 2).2;
-    for limits in [Limits { traces: 10, ..Limits::default() }, Limits { paths: 5, ..Limits::default() }] {
+    for limits in [Limits { traces: 10, ..Limits::default() }, Limits { paths: 2, ..Limits::default() }] {
         for passes in [1, 2] {
             let (profile, summary, _) = stream(&source, &limits, passes);
             let left_out =
@@ -192,4 +192,129 @@ fn traces_beyond_a_limit_are_left_out_and_counted() {
     let (profile, summary, _) = stream(&source, &Limits { trace_spans: 3, ..Limits::default() }, 2);
     assert_eq!(summary.spans + summary.warnings.count(Warning::LimitReached), spans);
     assert_eq!(profile.totals.spans, summary.spans);
+}
+
+/// A trace of its own id whose root calls so many operations, with names that no other trace has to share.
+fn many_names(id: u128, names: std::ops::Range<usize>) -> (Trace, Warnings) {
+    let mut text = "shop GET /cart 900ms [server]\n".to_owned();
+    for name in names {
+        text.push_str(&format!("  shop load item {name} 1ms\n    db SELECT 1ms [client]\n"));
+    }
+    let mut trace = spandiff::model::fixture::trace(&text);
+    trace.id = TraceId(id);
+    (trace, Warnings::default())
+}
+
+#[test]
+fn too_many_names_below_one_parent_stand_together_whatever_the_order() {
+    let traces: Vec<_> = (0..40).map(|n| many_names(n as u128 + 1, n * 50..n * 50 + 100)).collect();
+    let whole = fold(&traces);
+    check_sums(&whole, &traces);
+    let root = whole.paths().iter().position(|path| path.parent == NO_PARENT).unwrap() as u32;
+    let children = whole.paths().iter().filter(|path| path.parent == root);
+    assert_eq!(children.count(), MAX_NAMES + 1);
+    let names = 39 * 50 + 100;
+    let calls: u64 = 40 * 100;
+    let folded = whole.totals.warnings.count(Warning::HighCardinalityName);
+    assert!(folded > 0 && folded < calls);
+    // Names of the first and last fifty come once, all others in two traces.
+    assert!(folded >= (names - MAX_NAMES) as u64 && folded <= 2 * (names - MAX_NAMES) as u64);
+    assert_eq!(fold(traces.iter().rev()), whole);
+    let mut merged = fold(&traces[..13]);
+    merged.merge(&fold(&traces[13..14]));
+    merged.merge(&fold(&traces[14..]));
+    assert_eq!(merged.into_canonical(), whole);
+    assert_eq!(whole.canonical(), whole, "once is enough");
+}
+
+/// One trace of one span, written as protobuf, with a trace state.
+fn sampled(id: u128, state: &str) -> Vec<u8> {
+    let mut request = crate::data::request(1, 1);
+    for span in request.resource_spans.iter_mut().flat_map(|r| &mut r.scope_spans).flat_map(|s| &mut s.spans) {
+        span.trace_id = id.to_be_bytes().to_vec();
+        span.trace_state = state.to_owned();
+        span.kind = 2;
+        span.start_time_unix_nano = 1_700_000_000_000_000_000;
+        span.end_time_unix_nano = span.start_time_unix_nano + 1_000;
+    }
+    request.encode_to_vec()
+}
+
+#[test]
+fn a_trace_counts_as_many_as_it_stands_for() {
+    let high = (1 << 56) - 1;
+    let sources =
+        [sampled(high, "ot=th:8"), sampled(high << 1, "x=y,ot=th:c;rv:f0000000000000"), sampled(1, "ot=th:8")];
+    let (profile, ..) = stream(&sources, &Limits::default(), 2);
+    let total = profile.paths()[0].state.shards.total();
+    assert_eq!(profile.paths().len(), 1);
+    // 2 and 4, and one whose threshold it could not have passed.
+    assert_eq!((total.traces, total.weight / u128::from(ONE), total.calls / u128::from(ONE)), (3, 7, 7));
+    assert_eq!(total.duration_ns, 7_000 * u128::from(ONE));
+    assert_eq!(profile.paths()[0].state.duration.mass(), total.weight);
+    assert_eq!(profile.totals.thresholds.into_iter().collect::<Vec<_>>(), [(1 << 55, 1), (3 << 54, 1)]);
+    assert_eq!(profile.totals.unsampled, 1);
+}
+
+#[test]
+fn sampling_is_told_once_from_the_totals() {
+    let warnings = |states: &[&str]| {
+        let sources: Vec<_> =
+            states.iter().zip(1u128..).map(|(state, id)| sampled(id << 60 | ((1 << 56) - 1), state)).collect();
+        let warnings = stream(&sources, &Limits::default(), 1).0.totals.sampling_warnings();
+        (warnings.count(Warning::UnknownSampling), warnings.count(Warning::MixedSampling))
+    };
+    assert_eq!(warnings(&["ot=th:8", "ot=th:8"]), (0, 0));
+    assert_eq!(warnings(&["", "", ""]), (3, 0));
+    assert_eq!(warnings(&["ot=th:8", "ot=th:0", "ot=th:0"]), (0, 1));
+    assert_eq!(warnings(&["ot=th:8", "ot=th:8", ""]), (1, 1));
+}
+
+#[test]
+fn a_span_that_comes_twice_is_counted_once_wherever_it_comes_from() {
+    let source = generated(10, 4);
+    let (whole, ..) = stream(std::slice::from_ref(&source), &Limits::default(), 2);
+    let (twice, summary, spans) = stream(&[source.clone(), source], &Limits::default(), 2);
+    let duplicates = twice.totals.warnings.count(Warning::DuplicateSpan);
+    assert_eq!((summary.spans + duplicates, duplicates), (spans, whole.totals.spans));
+    assert_eq!(twice.paths(), whole.paths());
+}
+
+#[test]
+fn what_a_database_call_says_of_its_instance_is_counted_by_instance() {
+    let call = |id: u128, cluster: &str, db: &str, error: &str| {
+        let text = format!(
+            "shop GET /cart 90ms [server]\n  shop q 10ms [client] {error} {{db.system=mysql, server.address={cluster}-db, \
+             server.port=3306, db.namespace={db}, app.tier=gold}}"
+        );
+        let mut trace = spandiff::model::fixture::trace(&text);
+        trace.id = TraceId(id);
+        (trace, Warnings::default())
+    };
+    let traces =
+        [call(1, "c1", "a", ""), call(2, "c1", "a", "!error"), call(3, "c1", "b", ""), call(4, "c2", "b", "!error")];
+    let profile = fold(&traces);
+    let path = profile.paths().iter().find(|path| path.parent != NO_PARENT).unwrap();
+    let instances = path.state.instances.get("server.address/server.port/db.namespace").unwrap();
+    let mut found: Vec<_> = instances
+        .iter()
+        .map(|(_, instance)| (profile.strings.get(instance.name), instance.spans, instance.failed))
+        .collect();
+    found.sort_unstable();
+    assert_eq!(found, [("c1-db/3306/a", 2, 1), ("c1-db/3306/b", 1, 0), ("c2-db/3306/b", 1, 1)]);
+    let dead = instances.iter().find(|(_, instance)| instance.failed == instance.spans).unwrap().1;
+    assert_eq!(dead.last_good_ns, 0);
+    let shared: Vec<_> = dead
+        .shared
+        .values()
+        .map(|(key, value)| (profile.strings.get(*key), value.map(|value| profile.strings.get(value))))
+        .collect();
+    for pair in [("app.tier", Some("gold")), ("db.namespace", Some("b")), ("server.address", Some("c2-db"))] {
+        assert!(shared.contains(&pair), "{pair:?} in {shared:?}");
+    }
+    // An old key counts as its current one, and its value as the current one's.
+    let system = path.state.attributes.get("db.system.name").unwrap();
+    assert_eq!(profile.strings.get(system.values()[0].value), "mysql");
+    assert!(path.state.attributes.get("db.system").is_none());
+    assert_eq!(path.state.errors.mass, 2 * u128::from(ONE));
 }

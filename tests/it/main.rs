@@ -24,10 +24,14 @@ mod generate;
 mod identity;
 mod json;
 mod mutations;
+#[path = "../bench/null.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
+mod null;
 #[path = "../bench/gate_numbers.rs"]
 #[allow(clippy::print_stdout, reason = "benches print")]
 mod numbers;
 mod population;
+mod population_cli;
 mod population_samples;
 mod profiles;
 mod reading;
@@ -42,3 +46,4 @@ mod stories;
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod synthetic;
 mod tidy;
+mod vectors;

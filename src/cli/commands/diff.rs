@@ -1,35 +1,69 @@
-//! `spandiff BEFORE AFTER`: reads two traces, compares them, writes the reports.
+//! `spandiff BEFORE AFTER`: reads two traces or two populations, compares them, writes the reports.
 
+use super::population::{self, Folded};
 use super::side::read_both;
+use super::sides::{self, Origin, Sides};
 use crate::cli::args::{Common, DiffArgs, Tree};
 use crate::cli::config::{Settings, settings};
-use crate::cli::engine;
-use crate::cli::error::{Failure, Problem, remark};
-use crate::cli::inputs::{Inputs, Source, resolve};
+use crate::cli::engine::{self, TracePrefix};
+use crate::cli::error::Failure;
 use crate::cli::{exit, output};
-use crate::diff::Diff;
-use crate::model::{Limits, Pair};
+use crate::diff::{Diff, DiffOptions};
+use crate::model::Pair;
 use crate::report::{self, Format, Options, TreeView};
 use std::path::Path;
 use std::process::ExitCode;
 
 /// Runs the command.
 pub fn run(common: &Common, args: &DiffArgs) -> Result<ExitCode, Failure> {
-    let words = words(args)?;
     let settings = settings(common, Some(args))?;
-    let inputs = both(&words, &settings.limits).map_err(Failure::Problems)?;
-    if common.verbose {
-        for (name, side) in [("before", &inputs.before), ("after", &inputs.after)] {
-            let sources: Vec<_> = side.sources.iter().map(Source::name).collect();
-            remark(false, &format!("{name}: {}", sources.join(", ")));
-        }
-    }
-    let sides = read_both(&inputs, &settings, common.said(), common.quiet).map_err(Failure::Problems)?;
-    let mut diff = engine::compare(sides, &settings.rules, &settings.options, settings.threads);
+    let sides = sides::open(common, &args.sides, &settings.limits)?;
+    let mut diff = compare(common, &settings, &sides)?;
     diff.config_sha256.clone_from(&settings.sha256);
     write(&diff, common, args, &settings)?;
     let found = !diff.findings.is_empty() || diff.omitted.findings > 0;
     Ok(ExitCode::from(if args.exit_code && found { exit::FINDINGS } else { exit::DONE }))
+}
+
+/// A pair when each side holds exactly one trace, else populations.
+fn compare(common: &Common, settings: &Settings, sides: &Sides) -> Result<Diff, Failure> {
+    if let Origin::Own(own) = &sides.origin
+        && sides.takes_all()
+        && own.before.those(true).is_empty()
+        && own.after.those(true).is_empty()
+    {
+        let own = own.as_ref();
+        let wanted = own.map(|opening| opening.inputs.wanted);
+        if let Some(pair) = read_both(&own, wanted, settings, common).map_err(Failure::Problems)? {
+            return Ok(engine::compare(pair, &settings.rules, &settings.options, settings.threads));
+        }
+    }
+    let folded = population::fold_both(common, settings, sides).map_err(Failure::Problems)?;
+    let problems = population::empty(common, settings, sides, &folded);
+    if !problems.is_empty() {
+        return Err(Failure::Problems(problems));
+    }
+    if let (Some(before), Some(after)) = (folded.before.only_trace(), folded.after.only_trace()) {
+        let openings = match &sides.origin {
+            Origin::Own(own) => own.as_ref(),
+            Origin::Divided(opening, _) => Pair::new(opening.as_ref(), opening.as_ref()),
+        };
+        let wanted = Pair::new(before, after).map(|id| TracePrefix::parse(&id.to_string()));
+        if let Some(pair) = read_both(&openings, wanted, settings, common).map_err(Failure::Problems)? {
+            return Ok(engine::compare(pair, &settings.rules, &settings.options, settings.threads));
+        }
+    }
+    Ok(compare_folded(folded, &settings.options))
+}
+
+/// Compares two populations; what their reading has to say about it stands in the result.
+pub fn compare_folded(folded: Pair<Folded>, options: &DiffOptions) -> Diff {
+    let inputs = folded.as_ref().map(Folded::side);
+    let notes = [folded.before.note(), folded.after.note()];
+    let profiles = folded.map(|side| side.profile);
+    let mut diff = engine::compare_populations(&profiles, inputs, options);
+    diff.comparable.reasons.extend(notes.into_iter().flatten());
+    diff
 }
 
 fn write(diff: &Diff, common: &Common, args: &DiffArgs, settings: &Settings) -> Result<(), Failure> {
@@ -55,96 +89,5 @@ fn options(args: &DiffArgs, settings: &Settings, file: Option<&Path>) -> Options
         }),
         // Who asks for a number of findings gets them all listed.
         list: args.max_findings.unwrap_or(Options::default().list),
-    }
-}
-
-/// The input words of both sides.
-fn words(args: &DiffArgs) -> Result<Pair<Vec<String>>, Failure> {
-    if !args.before.is_empty() {
-        return Ok(Pair::new(args.before.clone(), args.after.clone()));
-    }
-    let usage = |problem: Problem| problem.hint("usage: spandiff BEFORE AFTER; --help shows everything");
-    match &*args.sides {
-        [before, after] => Ok(Pair::new(vec![before.clone()], vec![after.clone()])),
-        [] => Err(usage(Problem::new("two inputs are needed: before the change and after it")).into()),
-        [only] => Err(usage(like_a_command(only, Problem::new(format!("only one input was given: {only}")))).into()),
-        [first, .., last] => {
-            let problem = Problem::new(format!("{} inputs were given, not two", args.sides.len()));
-            let problem = like_a_command(first, problem);
-            Err(usage(problem.hint(format!(
-                "for several inputs a side: spandiff --before {first} --before … --after … --after {last}"
-            )))
-            .into())
-        }
-    }
-}
-
-/// Commands of the contract that this version does not have yet.
-const PLANNED: [&str; 6] = ["gate", "calibrate", "tui", "record", "merge", "receive"];
-
-/// Says so when the first word looks like a command.
-fn like_a_command(word: &str, problem: Problem) -> Problem {
-    if Path::new(word).exists() {
-        return problem;
-    }
-    if PLANNED.contains(&word) {
-        return problem.cause(format!("the command `{word}` is not part of this version"));
-    }
-    // Two letters off, but never most of a short word.
-    let close = |name: &&str| distance(name, word) <= 2.min(name.len().saturating_sub(2));
-    let near = ["diff", "inspect", "generate", "completions", "man"].into_iter().find(close);
-    match near {
-        Some(name) => problem.cause(format!("there is no command `{word}`")).hint(format!("did you mean `{name}`?")),
-        None => problem,
-    }
-}
-
-/// Letters to change, add or take away to make one word of the other.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().take(32).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (index, left) in a.chars().enumerate() {
-        let mut diagonal = index;
-        let mut previous = index + 1;
-        for (right, slot) in b.iter().zip(row.iter_mut().skip(1)) {
-            let replaced = diagonal + usize::from(left != *right);
-            diagonal = *slot;
-            previous = replaced.min(previous + 1).min(*slot + 1);
-            *slot = previous;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = index + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
-}
-
-fn both(words: &Pair<Vec<String>>, limits: &Limits) -> Result<Pair<Inputs>, Vec<Problem>> {
-    match (resolve(&words.before, limits), resolve(&words.after, limits)) {
-        (Ok(before), Ok(after)) => {
-            let stdin = |inputs: &Inputs| inputs.sources.contains(&Source::Stdin);
-            if stdin(&before) && stdin(&after) {
-                return Err(vec![
-                    Problem::new("both sides are standard input, which can be read only once")
-                        .hint("write one side to a file first"),
-                ]);
-            }
-            Ok(Pair::new(before, after))
-        }
-        (before, after) => Err([before.err(), after.err()].into_iter().flatten().flatten().collect()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn words_that_are_almost_commands_are_near() {
-        assert_eq!(distance("diff", "diff"), 0);
-        assert_eq!(distance("diff", "dif"), 1);
-        assert_eq!(distance("inspect", "inpsect"), 2);
-        assert_eq!(distance("diff", ""), 4);
-        assert!(distance("diff", "before.json") > 2);
     }
 }

@@ -1,15 +1,17 @@
 //! `spandiff inspect`: what is in there, before anything is compared.
 
+use super::profiles::{self, SamplingSeen};
 use super::side::{distinct_digits, shown_id};
 use crate::cli::args::{Common, InspectArgs};
-use crate::cli::config::settings;
-use crate::cli::engine::{Catalog, TracePrefix};
+use crate::cli::config::{hex, settings};
+use crate::cli::engine::{Batch, Catalog, Sink, TracePrefix};
 use crate::cli::error::{Failure, Problem};
-use crate::cli::inputs::resolve;
+use crate::cli::inputs::{Inputs, resolve};
+use crate::cli::opened::{Opened, open_one};
 use crate::cli::progress::Progress;
-use crate::cli::reading::{self, Found, total_bytes};
+use crate::cli::reading::{self, Found, Reader, total_bytes};
 use crate::cli::{exit, output};
-use crate::model::{TraceId, Warnings};
+use crate::model::{Limits, Symbols, TraceId, Warnings};
 use crate::report::Options;
 use crate::report::json::{pretty, warnings};
 use crate::report::page::{DIM, Page, STRONG};
@@ -28,15 +30,29 @@ pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
     let settings = settings(common, None)?;
     let inputs = resolve(&args.inputs, &settings.limits).map_err(Failure::Problems)?;
     let progress = Progress::new(common.quiet, total_bytes(&inputs.sources));
-    let mut catalog = Catalog::new(&settings.limits);
-    let (found, problems) = reading::read_what_can_be(&inputs, &settings, common.said(), &mut catalog, &progress);
+    let reader = Reader { settings: &settings, said: common.traces_said(), progress: &progress };
+    let (opened, mut problems) = open_what_can_be(&inputs, common, &settings.limits);
+    let (profiles, traces): (Vec<&Opened>, Vec<&Opened>) = opened.iter().partition(|source| source.is_profile);
+    let mut overview = Overview { catalog: Catalog::new(&settings.limits), sampling: SamplingSeen::default() };
+    let (found, unread) = reader.read_what_can_be(&traces, &mut overview, None);
+    problems.extend(unread);
+    let mut held = Vec::new();
+    for source in profiles {
+        match reader.profile(source) {
+            Ok(profile) => held.push((source.name.as_str(), profile)),
+            Err(problem) => problems.push(problem),
+        }
+    }
     drop(progress);
-    if found.sources.is_empty() {
+    if found.sources.is_empty() && held.is_empty() {
         return Err(Failure::Problems(problems));
     }
     let mut merged = found.warnings();
-    merged.merge(&catalog.warnings());
-    let view = view(&catalog, &found, &merged, inputs.wanted);
+    merged.merge(&overview.catalog.warnings());
+    held.iter().for_each(|(_, profile)| merged.merge(&profile.totals.warnings));
+    let mut view = view(&overview.catalog, &found, &merged, inputs.wanted);
+    view.sampling = (!overview.catalog.is_empty()).then(|| overview.sampling.name());
+    view.profiles = held.iter().map(|(name, profile)| profiles::view(name, profile)).collect();
     if let Some(prefix) = inputs.wanted
         && view.traces.is_empty()
     {
@@ -62,6 +78,31 @@ pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
     if problems.is_empty() { Ok(ExitCode::from(exit::DONE)) } else { Err(Failure::Problems(problems)) }
 }
 
+/// All sources that can be opened, and what is wrong with the others.
+fn open_what_can_be(inputs: &Inputs, common: &Common, limits: &Limits) -> (Vec<Opened>, Vec<Problem>) {
+    let (mut opened, mut problems) = (Vec::new(), Vec::new());
+    for source in &inputs.sources {
+        match open_one(source, common.said(), limits) {
+            Ok(source) => opened.push(source),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    (opened, problems)
+}
+
+/// Catalogs everything, and looks at how traces were sampled.
+struct Overview {
+    catalog: Catalog,
+    sampling: SamplingSeen,
+}
+
+impl Sink for Overview {
+    fn batch(&mut self, batch: Batch, symbols: &Symbols) {
+        self.sampling.look(&batch);
+        self.catalog.batch(batch, symbols);
+    }
+}
+
 /// What is shown, and the JSON `spandiff.inspect/v1`.
 #[derive(Serialize)]
 struct View<'a> {
@@ -73,6 +114,11 @@ struct View<'a> {
     entry_points: Vec<EntryView<'a>>,
     /// Longest first.
     traces: Vec<TraceView<'a>>,
+    /// How the traces were sampled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampling: Option<&'static str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    profiles: Vec<profiles::View<'a>>,
     warnings: Vec<schema::Warning<'a>>,
     #[serde(skip)]
     merged: &'a Warnings,
@@ -88,7 +134,7 @@ struct SourceView<'a> {
     bytes_lost: u64,
     records: u64,
     spans: u64,
-    sha256: &'a str,
+    sha256: String,
     warnings: Vec<schema::Warning<'a>>,
 }
 
@@ -177,6 +223,8 @@ fn view<'a>(catalog: &Catalog, found: &'a Found, merged: &'a Warnings, wanted: O
                 id: trace.id,
             })
             .collect(),
+        sampling: None,
+        profiles: Vec::new(),
         warnings: warnings(merged),
         merged,
     }
@@ -193,12 +241,25 @@ fn source(source: &reading::SourceFound) -> SourceView<'_> {
         bytes_lost: report.bytes_lost,
         records: report.records,
         spans: report.spans,
-        sha256: &source.sha256,
+        sha256: hex(&source.sha256),
         warnings: warnings(&report.warnings),
     }
 }
 
 fn text(view: &View<'_>, page: &Page, out: &mut dyn Write) -> io::Result<()> {
+    if !view.sources.is_empty() {
+        traces(view, page, out)?;
+    }
+    for (index, profile) in view.profiles.iter().enumerate() {
+        if index > 0 || !view.sources.is_empty() {
+            writeln!(out)?;
+        }
+        profiles::text(profile, page, out)?;
+    }
+    warned(view.merged, page, out)
+}
+
+fn traces(view: &View<'_>, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     let totals = &view.totals;
     let head = [
         counted(totals.traces, "trace", "traces"),
@@ -210,6 +271,9 @@ fn text(view: &View<'_>, page: &Page, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", page.paint(STRONG, &head.join(", ")))?;
     if let Some(window) = &view.window {
         writeln!(out, "from {} to {}", time(&window.start_unix_ns), time(&window.end_unix_ns))?;
+    }
+    if let Some(sampling) = view.sampling {
+        writeln!(out, "sampling: {}", profiles::sampling_in_words(sampling))?;
     }
     section("sources", view.sources.iter().map(source_line), page, out)?;
     let entries = view.entry_points.iter().map(|it| {
@@ -236,8 +300,7 @@ fn text(view: &View<'_>, page: &Page, out: &mut dyn Write) -> io::Result<()> {
             format!("{:>8}  {}{errors}", duration(it.duration_ns), counted(it.spans, "span", "spans")),
         )
     });
-    section("traces, longest first", traces, page, out)?;
-    warned(view.merged, page, out)
+    section("traces, longest first", traces, page, out)
 }
 
 /// Each warning with its count, and below it where it was seen first, in full: that is what people search for.
@@ -271,7 +334,7 @@ fn source_line(source: &SourceView<'_>) -> (String, String) {
 }
 
 /// A list of names with something about each on the right; what is more than a screen needs is counted.
-fn section(
+pub(super) fn section(
     title: &str,
     lines: impl ExactSizeIterator<Item = (String, String)>,
     page: &Page,
@@ -305,7 +368,7 @@ fn list(title: &str, all: usize, lines: Vec<(String, String)>, page: &Page, out:
 }
 
 /// A time in UTC, to the millisecond.
-fn time(unix_ns: &str) -> String {
+pub(super) fn time(unix_ns: &str) -> String {
     let ns: i128 = unix_ns.parse().unwrap_or_default();
     match jiff::Timestamp::from_nanosecond(ns / 1_000_000 * 1_000_000) {
         Ok(time) => format!("{time:.3}"),

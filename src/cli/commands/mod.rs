@@ -1,10 +1,15 @@
 //! What each command does: arguments in, work in the rooms below, output, exit code.
 
+mod diagnosis;
 mod diff;
 mod generate;
 mod inspect;
+mod population;
+mod profiles;
+mod record;
 mod shell;
 mod side;
+mod sides;
 
 use super::args::{Cli, Command};
 use super::error::Failure;
@@ -16,6 +21,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         None => diff::run(&common, &diff),
         Some(Command::Diff(args)) => diff::run(&common, &args),
+        Some(Command::Record(args)) => record::record(&common, &args),
+        Some(Command::Merge(args)) => record::merge(&common, &args),
         Some(Command::Inspect(args)) => inspect::run(&common, &args),
         Some(Command::Generate(args)) => generate::run(&common, &args),
         Some(Command::Completions { shell }) => shell::completions(shell, &common),

@@ -1,67 +1,110 @@
-//! One side of a comparison: from the words of the command line to the spans of one trace.
+//! One trace of a side: from its opened sources to the spans of the trace.
 
+use super::sides::Opening;
+use crate::cli::args::Common;
 use crate::cli::config::Settings;
-use crate::cli::engine::{self, Choices, SelectError, Selection, SideInput};
+use crate::cli::engine::{self, Batch, Choices, SelectError, Selection, SideInput, Sink, TracePrefix};
 use crate::cli::error::Problem;
-use crate::cli::inputs::{Inputs, Source};
+use crate::cli::inputs::Inputs;
 use crate::cli::progress::Progress;
-use crate::cli::reading::{self, total_bytes};
+use crate::cli::reading::{Reader, hash_of_hashes, total_bytes};
 use crate::diff::InputSide;
-use crate::ingest::InputFormat;
-use crate::model::{Pair, Side, TraceId, Warnings};
+use crate::model::{Pair, Side, Symbols, TraceId, Warnings};
 use crate::report::units::{count, counted, duration};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Traces that an error lists.
 const LISTED: usize = 20;
 
-/// Reads both sides, at the same time where threads allow it. What is wrong on either side is told together.
+/// Reads one trace of each side, both at the same time where threads allow it; `None` as soon as a side turns out to
+/// hold several and nobody said which one. What is wrong on either side is told together.
 pub fn read_both(
-    inputs: &Pair<Inputs>,
+    sides: &Pair<&Opening>,
+    wanted: Pair<Option<TracePrefix>>,
     settings: &Settings,
-    said: Option<InputFormat>,
-    quiet: bool,
-) -> Result<Pair<SideInput>, Vec<Problem>> {
+    common: &Common,
+) -> Result<Option<Pair<SideInput>>, Vec<Problem>> {
+    let inputs = sides.map(|side| &side.inputs);
     let bytes = total_bytes(inputs.before.sources.iter().chain(&inputs.after.sources));
-    let progress = Progress::new(quiet, bytes);
-    let read = |side| read(inputs, side, settings, said, &progress);
+    let progress = Progress::new(common.quiet, bytes);
+    let reader = Reader { settings, said: common.traces_said(), progress: &progress };
+    let several = AtomicBool::new(false);
+    let read = |side| read(sides, side, *wanted.get(side), reader, &several);
     let Pair { before, after } = engine::both(Pair::new(Side::Before, Side::After), settings.threads, read);
+    if several.load(Ordering::Relaxed) {
+        return Ok(None);
+    }
     match (before, after) {
-        (Ok(before), Ok(after)) => Ok(Pair::new(before, after)),
-        (before, after) => {
-            let problems = [before.err(), after.err()].into_iter().flatten().flatten();
-            let mut distinct: Vec<Problem> = Vec::new();
-            // Both sides may be the same bad file.
-            for problem in problems {
-                if !distinct.contains(&problem) {
-                    distinct.push(problem);
-                }
-            }
-            Err(distinct)
-        }
+        (Ok(before), Ok(after)) => Ok(Some(Pair::new(before, after))),
+        (before, after) => Err(distinct([before.err(), after.err()])),
     }
 }
 
-fn read(
-    inputs: &Pair<Inputs>,
+/// The problems of both sides, which may be the same bad file.
+pub fn distinct(problems: [Option<Vec<Problem>>; 2]) -> Vec<Problem> {
+    let mut distinct: Vec<Problem> = Vec::new();
+    for problem in problems.into_iter().flatten().flatten() {
+        if !distinct.contains(&problem) {
+            distinct.push(problem);
+        }
+    }
+    distinct
+}
+
+/// Reads the trace that begins with `wanted`, or the only one; sets `several` and stops when there is no only one.
+pub fn read(
+    sides: &Pair<&Opening>,
     side: Side,
-    settings: &Settings,
-    said: Option<InputFormat>,
-    progress: &Progress,
+    wanted: Option<TracePrefix>,
+    reader: Reader<'_>,
+    several: &AtomicBool,
 ) -> Result<SideInput, Vec<Problem>> {
-    let mine = inputs.get(side);
-    let mut selection = Selection::new(mine.wanted, &settings.limits);
-    let found = reading::read(mine, settings, said, &mut selection, progress)?;
-    let (warnings, sha256) = (found.warnings(), found.sha256());
-    let selected = selection.finish(found.symbols).map_err(|error| vec![not_one(inputs, side, error, &warnings)])?;
-    let sources = mine.sources.iter().map(Source::name).collect();
-    Ok(SideInput { selected, side: InputSide { sources, sha256, warnings, ..InputSide::default() } })
+    let mine = sides.get(side);
+    let mut sink = OnlyOne {
+        selection: Selection::new(wanted, &reader.settings.limits),
+        any: wanted.is_none(),
+        first: None,
+        several,
+    };
+    let sources: Vec<_> = mine.opened.iter().collect();
+    let found = reader.read(&sources, &mut sink, Some(several))?;
+    let (warnings, bytes) = (found.warnings(), found.bytes());
+    let hashes: Vec<[u8; 32]> = found.sources.iter().map(|source| source.sha256).collect();
+    let selected =
+        sink.selection.finish(found.symbols).map_err(|error| vec![not_one(sides, side, error, &warnings)])?;
+    let sha256 = hash_of_hashes(&hashes);
+    let side = InputSide { sources: mine.names(), sha256, bytes, warnings, ..InputSide::default() };
+    Ok(SideInput { selected, side, hashes })
+}
+
+/// Selects one trace, and notices when any would do and there are several.
+struct OnlyOne<'a> {
+    selection: Selection,
+    any: bool,
+    first: Option<TraceId>,
+    several: &'a AtomicBool,
+}
+
+impl Sink for OnlyOne<'_> {
+    fn batch(&mut self, batch: Batch, symbols: &Symbols) {
+        if self.any {
+            let first = self.first.or_else(|| batch.spans.first().map(|span| span.trace_id));
+            self.first = first;
+            if batch.spans.iter().any(|span| Some(span.trace_id) != first) {
+                self.several.store(true, Ordering::Relaxed);
+                return;
+            }
+        }
+        self.selection.batch(batch, symbols);
+    }
 }
 
 /// Why there is not one trace on a side, and how to choose one.
-fn not_one(inputs: &Pair<Inputs>, side: Side, error: SelectError, warnings: &Warnings) -> Problem {
+fn not_one(sides: &Pair<&Opening>, side: Side, error: SelectError, warnings: &Warnings) -> Problem {
     let name = side.name();
+    let inputs = &sides.map(|side| &side.inputs);
     match error {
-        SelectError::Empty => empty(inputs.get(side), name, warnings),
+        SelectError::Empty => empty(&inputs.get(side).words, name, warnings),
         SelectError::Several(choices) => {
             let problem =
                 Problem::new(format!("the {name} side holds {} traces, not one", count(choices.ids.len() as u64)));
@@ -83,8 +126,8 @@ fn not_one(inputs: &Pair<Inputs>, side: Side, error: SelectError, warnings: &War
 }
 
 /// Why a side has no trace: what reading it found is the cause that people look for.
-fn empty(inputs: &Inputs, name: &str, warnings: &Warnings) -> Problem {
-    let words = inputs.words.join(", ");
+pub fn empty(words: &[String], name: &str, warnings: &Warnings) -> Problem {
+    let words = words.join(", ");
     let mut problem = Problem::new(format!("the {name} side holds no trace: nothing to compare"))
         .cause(format!("no span that can be used in {words}"));
     for (warning, counted) in warnings.iter() {
@@ -95,7 +138,7 @@ fn empty(inputs: &Inputs, name: &str, warnings: &Warnings) -> Problem {
     problem.hint("check that the traces pipeline wrote it; spandiff inspect shows what a file holds")
 }
 
-fn list(mut problem: Problem, inputs: &Pair<Inputs>, side: Side, choices: &Choices) -> Problem {
+fn list(mut problem: Problem, inputs: &Pair<&Inputs>, side: Side, choices: &Choices) -> Problem {
     let mut traces: Vec<_> = choices.ids.iter().filter_map(|id| choices.catalog.get(*id)).collect();
     traces.sort_unstable_by_key(|trace| (trace.start_ns, trace.id));
     let digits = distinct_digits(&choices.ids);

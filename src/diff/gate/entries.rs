@@ -4,7 +4,7 @@
 //! `must_detect` would have been found (with `prove`, that a slowdown of the minimum effect is ruled out), or that
 //! something was found. An entry point that the after side never exercised was not judged.
 
-use super::numbers::{change, describe, is_latency, place, share, worst};
+use super::numbers::{change, is_latency, place, share, worst};
 use super::{Grounds, Outcome, Reason, accept};
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::diff::policy::{Day, Policy, Settings};
@@ -143,7 +143,7 @@ impl One<'_> {
             Strength::Warn | Strength::None => format!("not shown to be more than {least}"),
         };
         let outcome = self.outcome(effect, self.settings.critical != Some(false));
-        let message = format!("{what}{}; {shown}", describe(effect));
+        let message = format!("{what}{}; {shown}", effect.words());
         let finding = main_finding(self.diff, self.entry, |finding| finding.contribution_ns > 0);
         let reason = Reason { finding, ..self.reason("entry_slower", outcome, Grounds::Latency, message) };
         Some(match self.accepted_latency(effect) {
@@ -189,7 +189,7 @@ impl One<'_> {
         let effect = worst(&self.entry.effects, |effect| effect.metric == Metric::ErrorRate)?;
         let rate = self.entry.error_rate.map(|rate| rate.map_or("?".into(), share));
         let name = place(&self.entry.operation);
-        let message = format!("{name} fails more often: {} → {} ({})", rate.before, rate.after, describe(effect));
+        let message = format!("{name} fails more often: {} → {} ({})", rate.before, rate.after, effect.words());
         let outcome = self.outcome(effect, true);
         let fails = |finding: &Finding| matches!(finding.kind, FindingKind::Failing | FindingKind::InstanceFailing);
         let finding = main_finding(self.diff, self.entry, fails);

@@ -1,7 +1,7 @@
 //! What each finding does to the verdict.
 
 use super::entries::{Entries, belongs};
-use super::numbers::{describe, is_latency, place, worst};
+use super::numbers::{is_latency, place, worst};
 use super::{Grounds, Outcome, Reason, Role};
 use crate::diff::FindingKind;
 use crate::diff::effects::{Effect, Metric, Strength};
@@ -162,7 +162,7 @@ fn message(finding: &Finding) -> String {
         message = format!("{message}, {title}");
     }
     if let Some(effect) = worst(&finding.effects, |_| true) {
-        message = format!("{message}; {} {}", effect.metric.name(), describe(effect));
+        message = format!("{message}; {} {}", effect.metric.name(), effect.words());
     }
     if let Some(accepted) = &finding.accepted {
         let until = accepted.until.as_ref().map_or(String::new(), |until| format!(" until {until}"));

@@ -2,7 +2,7 @@
 
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::model::Operation;
-use crate::model::units::{count, duration, percent, ratio, signed_percent};
+use crate::model::units::{percent, signed_percent};
 
 /// Traces that a 95th percentile takes: ten beyond it.
 pub(super) const P95_TRACES: u64 = 200;
@@ -22,33 +22,6 @@ pub(super) fn is_latency(effect: &Effect) -> bool {
 pub(super) fn worst<'a>(effects: &'a [Effect], of: impl Fn(&Effect) -> bool) -> Option<&'a Effect> {
     let shown = effects.iter().filter(|effect| effect.strength > Strength::None && is_worse(effect) && of(effect));
     shown.max_by(|a, b| a.strength.cmp(&b.strength).then(b.q.total_cmp(&a.q)))
-}
-
-/// `×1.21 [1.12, 1.31], q 0.0003, n 1,204 + 1,187`.
-pub(super) fn describe(effect: &Effect) -> String {
-    let size = match effect.unit {
-        "ratio" => format!("{} [{:.2}, {:.2}]", ratio(effect.estimate), effect.low, effect.high),
-        "share" => {
-            let points = |share: f64| format!("{:+.2}", 100.0 * share);
-            format!("{} [{}, {}] points", points(effect.estimate), points(effect.low), points(effect.high))
-        }
-        _ => {
-            let time = |ns: f64| format!("{}{}", if ns < 0.0 { "-" } else { "+" }, duration(ns.abs() as u64));
-            format!("{} [{}, {}]", time(effect.estimate), time(effect.low), time(effect.high))
-        }
-    };
-    format!("{size}, q {}, n {} + {}", probability(effect.q), count(effect.n.before), count(effect.n.after))
-}
-
-/// A probability with two digits: `0.032`, `4e-9`.
-pub(super) fn probability(p: f64) -> String {
-    match p {
-        p if !p.is_finite() => "?".into(),
-        p if p >= 0.0995 => format!("{p:.2}"),
-        p if p >= 0.001 => format!("{p:.3}"),
-        p if p > 0.0 => format!("{p:.0e}"),
-        _ => "0".into(),
-    }
 }
 
 /// `service ▸ name`.
@@ -102,10 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
-        for (p, shown) in [(0.5, "0.50"), (0.0321, "0.032"), (4.2e-9, "4e-9"), (0.0, "0"), (f64::NAN, "?")] {
-            assert_eq!(probability(p), shown);
-        }
+    fn shares_are_short() {
         assert_eq!((share(0.0123), share(0.25)), ("1.23 %".into(), "25 %".into()));
     }
 }

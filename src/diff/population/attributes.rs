@@ -27,9 +27,6 @@ const MARGIN: f64 = 0.05;
 const TELLING_MARGIN: f64 = 0.2;
 /// Call paths listed with a finding that stands for several.
 const PLACES: usize = 3;
-/// Noise that says what a call did: shown, though never a finding.
-const TELLING: [&str; 6] =
-    ["db.query.text", "url.full", "url.path", "url.query", "exception.message", "exception.type"];
 
 /// How often each value of a key was seen at one path, as shares of the traces. `None` stands for "no value".
 type Shares<'a> = BTreeMap<Option<&'a str>, Pair<f64>>;
@@ -101,19 +98,28 @@ fn tests<'a>(work: &'a Work<'_>, nodes: Pair<u32>) -> Vec<Test<'a>> {
     }
     let of = Pair::new(work.traces(Side::Before, nodes.before), work.traces(Side::After, nodes.after));
     let mut tests = Vec::new();
+    let naming = naming_keys(work, nodes);
     for (key, shares) in all_shares(work, nodes) {
-        let is_convention = semconv::is_convention(key);
+        // A convention's key that comes or goes is instrumentation, not behaviour.
+        let without = shares.get(&None).copied().unwrap_or_default();
+        let came_or_went = (without.before - without.after).abs() >= MARGIN;
+        if !is_compared(key) || naming.contains(key) || (came_or_went && semconv::is_convention(key)) {
+            continue;
+        }
         for (value, share) in shares {
-            // A convention's key that comes or goes is instrumentation, not behaviour.
-            if !is_compared(key) || (is_convention && value.is_none()) {
-                continue;
-            }
             let count = |side: Side| (share.get(side) * *of.get(side) as f64).round() as u64;
             let with = Pair::new(count(Side::Before), count(Side::After));
             tests.push(Test { nodes, key, value, share, with, of, p: fisher(with, of) });
         }
     }
     tests
+}
+
+/// Keys that name the instances a path speaks of: those that came or went are found as such.
+fn naming_keys<'a>(work: &'a Work<'_>, nodes: Pair<u32>) -> BTreeSet<&'a str> {
+    let states = SIDES.into_iter().filter_map(|side| Some((side, work.state(side, *nodes.get(side))?)));
+    let keys = states.flat_map(|(side, state)| state.instances.iter().map(move |(key, _)| work.text(side, key)));
+    keys.flat_map(|key| key.split('/')).collect()
 }
 
 /// The shares of all values at one path, by key. Of keys with too many values only the share without any is known.
@@ -258,7 +264,7 @@ pub(super) fn differing(work: &Work<'_>, nodes: Pair<Option<u32>>) -> Vec<Attrib
 }
 
 fn is_shown(key: &str) -> bool {
-    TELLING.contains(&key) || semconv::class(key) != KeyClass::Noise
+    semconv::class(key) != KeyClass::Noise
 }
 
 fn of_both(work: &Work<'_>, nodes: Pair<u32>) -> Vec<AttributeChange> {

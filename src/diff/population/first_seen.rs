@@ -42,21 +42,26 @@ pub(super) fn first_seen(work: &Work<'_>, nodes: Pair<Option<u32>>, onset: Onset
     let node = nodes.after?;
     let state = work.state(Side::After, node)?;
     let series = series(work, Side::After, node, onset)?;
-    let before = nodes.before.and_then(|node| self::series(work, Side::Before, node, onset)).unwrap_or_default();
+    let before = nodes.before.and_then(|node| self::series(work, Side::Before, node, onset));
+    let before = before.unwrap_or_else(|| never(work, node, onset));
     let cost = Cost::new(&before, &series, onset, nodes.before.and_then(|node| work.state(Side::Before, node)));
     let began = began(&series, cost)?;
-    let example = example(state, onset, began);
-    // Errors that did not occur at all before began with the very first one.
-    let unix_ns = match example {
-        Some(first) if cost.is_from_nothing() || onset == Onset::Presence => first.start_ns.max(began),
-        _ => began,
-    };
+    // What did not occur at all before began with the very first one, in or behind the last quiet stretch.
+    let example = example(state, onset, if cost.from_nothing { 0 } else { began });
+    let unix_ns = example.filter(|_| cost.from_nothing).map_or(began, |first| first.start_ns);
     let window = work.profiles.after.totals.window_ns;
     Some(FirstSeen {
         unix_ns,
         trace: example.map(|example| example.trace_id),
         text: format!("since {}", clock(unix_ns, window)),
     })
+}
+
+/// What the before side says of a node that it has not: nothing, or that none of its parent's traces had it.
+fn never(work: &Work<'_>, node: u32, onset: Onset) -> Vec<Stretch> {
+    let parent = work.partner(Side::After, work.parent(Side::After, node)).filter(|_| onset == Onset::Presence);
+    let weight = parent.map(|parent| plain(work.sums(Side::Before, parent).weight));
+    weight.map(|weight| Stretch { weight, ..Stretch::default() }).into_iter().collect()
 }
 
 /// What one stretch of time says: its weight, and the weighted sum of what is looked at.
@@ -102,6 +107,8 @@ fn together(all: &Timeline, some: &Timeline) -> Vec<Stretch> {
 struct Cost {
     /// The before side's level.
     old: f64,
+    /// Whether the before side had none of it.
+    from_nothing: bool,
     /// Variance of a single trace's value; `None` for shares, which bring their own.
     variance: Option<f64>,
 }
@@ -111,19 +118,15 @@ impl Cost {
         let total = total(before);
         if onset != Onset::Time {
             // Half an event more than were seen: what never happened may still happen.
-            return Cost { old: (total.sum + 0.5) / (total.weight + 1.0), variance: None };
+            let old = (total.sum + 0.5) / (total.weight + 1.0);
+            return Cost { old, from_nothing: total.sum <= 0.0, variance: None };
         }
         let old = if total.weight > 0.0 { total.sum / total.weight } else { level(after) };
         let single = state.map_or(1.0, |state| bin_variance(state)).max(1.0);
         // Minutes differ from each other by more than their traces do: what the before side shows of that counts too.
         let between = before.iter().filter(|s| s.weight > 0.0).map(|s| s.weight * (s.sum / s.weight - old).powi(2));
         let spread = between.sum::<f64>() / (before.len() as f64 - 1.0).max(1.0);
-        Cost { old, variance: Some(single.max(spread)) }
-    }
-
-    /// Whether the before side had none of it.
-    fn is_from_nothing(&self) -> bool {
-        self.variance.is_none() && self.old < 0.001
+        Cost { old, from_nothing: false, variance: Some(single.max(spread)) }
     }
 
     fn of(&self, stretch: Stretch, level: f64) -> f64 {
@@ -244,7 +247,7 @@ mod tests {
         let after = series(&values);
         let cost = Cost::new(&before, &after, Onset::Errors, None);
         assert_eq!(began(&after, cost), Some(7 * MINUTE));
-        assert!(cost.is_from_nothing());
+        assert!(cost.from_nothing);
         // From the start: no time to tell.
         let always = series(&[(50.0, 10.0), (50.0, 12.0), (50.0, 9.0), (50.0, 8.0)]);
         assert_eq!(began(&always, Cost::new(&before, &always, Onset::Errors, None)), None);

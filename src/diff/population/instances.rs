@@ -83,11 +83,12 @@ pub(super) fn coverage(exercised: &[Exercised]) -> Option<f64> {
 /// Words for the instances of a key: one and several.
 pub(super) fn noun(key: &str) -> (&'static str, &'static str) {
     let last = key.rsplit('/').next().unwrap_or(key);
-    let known: [(&str, (&str, &str)); 9] = [
+    let known: [(&str, (&str, &str)); 10] = [
         ("db.", ("database", "databases")),
         ("messaging.", ("queue", "queues")),
         ("server.", ("host", "hosts")),
         ("tenant", ("tenant", "tenants")),
+        ("service.peer", ("service", "services")),
         ("service.instance", ("instance", "instances")),
         ("k8s.pod", ("pod", "pods")),
         ("container.", ("container", "containers")),

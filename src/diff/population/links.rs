@@ -70,6 +70,7 @@ fn changes(work: &Work<'_>, nodes: Pair<u32>, names: &Names) -> Vec<Change> {
         }
     }
     let unknown = weights.get(&OperationId::NONE).copied().unwrap_or_default();
+    let only_unknown = weights.len() == 1;
     let count = |side: Side, weight: u128| {
         let sums = work.sums(side, *nodes.get(side));
         let each = weight as f64 / sums.weight.max(1) as f64;
@@ -82,7 +83,8 @@ fn changes(work: &Work<'_>, nodes: Pair<u32>, names: &Names) -> Vec<Change> {
         // Whose other end was not recorded may be any: where there are such links, nothing can be missed.
         .filter(|(target, weight)| {
             let fewer = if weight.before < weight.after { Side::Before } else { Side::After };
-            if *target == OperationId::NONE { links.get(fewer).is_empty() } else { *unknown.get(fewer) == 0 }
+            let known_enough = *target != OperationId::NONE && *unknown.get(fewer) == 0;
+            known_enough || (only_unknown && links.get(fewer).is_empty())
         })
         .map(|(target, weight)| {
             let with = Pair::new(count(Side::Before, weight.before), count(Side::After, weight.after));

@@ -143,8 +143,8 @@ impl Decoder<'_> {
     }
 
     fn path(&mut self, index: usize, part: &[u8]) -> Part<()> {
-        if index as u64 >= self.limits.symbols {
-            return Err(format!("more than {} paths (raise with --limit symbols=N)", self.limits.symbols));
+        if index as u64 >= self.limits.paths {
+            return Err(format!("more than {} paths (raise with --limit paths=N)", self.limits.paths));
         }
         let message = wire::Path::decode(part).map_err(|error| error.to_string())?;
         let parent = match message.parent.checked_sub(1) {

@@ -15,15 +15,13 @@ use std::io;
 
 /// Writes the message of a canonical profile, field by field: it never stands in memory as a whole.
 pub fn message(profile: &Profile, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let encoder = Encoder { profile, tables: Tables::new(profile) };
+    let encoder = Encoder { profile };
     let mut buffer = Vec::new();
     prost::encoding::string::encode(1, &SCHEMA.to_owned(), &mut buffer);
-    for (number, _) in encoder.tables.strings.iter().enumerate().filter(|(_, place)| place.is_some()) {
-        let text = profile.strings.get(Symbol(number as u32));
+    for text in profile.strings.iter() {
         prost::encoding::string::encode(2, &text.to_owned(), &mut buffer);
     }
-    for (operation, _) in profile.operations.iter().zip(&encoder.tables.operations).filter(|(_, place)| place.is_some())
-    {
+    for operation in profile.operations.iter() {
         let message = wire::Operation {
             service: operation.service.to_string(),
             kind: operation.kind as u32,
@@ -44,84 +42,16 @@ fn field(number: u32, message: &impl Message, buffer: &mut Vec<u8>) {
     prost::encoding::message::encode(number, message, buffer);
 }
 
-/// The new numbers of the strings and operations that are used. Tables also hold what was dropped by a cap, which
-/// depends on the order in which things came.
-struct Tables {
-    strings: Vec<Option<u32>>,
-    operations: Vec<Option<u32>>,
-}
-
-impl Tables {
-    fn new(profile: &Profile) -> Tables {
-        let mut tables =
-            Tables { strings: vec![None; profile.strings.len()], operations: vec![None; profile.operations.len()] };
-        tables.string(Symbol::EMPTY);
-        for &(service, version) in profile.totals.versions.keys() {
-            tables.string(service);
-            tables.string(version);
-        }
-        for path in profile.paths() {
-            tables.operation(path.operation);
-            tables.state(&path.state);
-        }
-        number(&mut tables.strings);
-        number(&mut tables.operations);
-        tables
-    }
-
-    fn string(&mut self, symbol: Symbol) {
-        if let Some(slot) = self.strings.get_mut(symbol.0 as usize) {
-            *slot = Some(0);
-        }
-    }
-
-    fn operation(&mut self, id: OperationId) {
-        if let Some(slot) = self.operations.get_mut(id.0 as usize) {
-            *slot = Some(0);
-        }
-    }
-
-    fn state(&mut self, state: &PathState) {
-        let errors = std::iter::once((Symbol::EMPTY, &state.errors));
-        for (key, counts) in state.attributes.iter().chain(errors) {
-            self.string(key);
-            counts.values().iter().for_each(|value| self.string(value.value));
-        }
-        for (key, instances) in state.instances.iter() {
-            self.string(key);
-            for (_, instance) in instances.iter() {
-                self.string(instance.name);
-                for &(key, value) in instance.shared.values() {
-                    self.string(key);
-                    self.string(value.unwrap_or_default());
-                }
-            }
-        }
-        state.links.keys().for_each(|&id| self.operation(id));
-    }
-}
-
-/// Gives those that are used their places.
-fn number(places: &mut [Option<u32>]) {
-    for (next, slot) in places.iter_mut().flatten().enumerate() {
-        *slot = next as u32;
-    }
+/// The place of a string. Strings and operations of a canonical profile are sorted, and all are used.
+const fn string(symbol: Symbol) -> u32 {
+    symbol.0
 }
 
 struct Encoder<'a> {
     profile: &'a Profile,
-    tables: Tables,
 }
 
 impl Encoder<'_> {
-    fn string(&self, symbol: Symbol) -> u32 {
-        self.tables.strings.get(symbol.0 as usize).copied().flatten().unwrap_or(0)
-    }
-
-    fn operation(&self, id: OperationId) -> Option<u32> {
-        self.tables.operations.get(id.0 as usize).copied().flatten()
-    }
-
     fn totals(&self, totals: &Totals) -> wire::Totals {
         wire::Totals {
             traces: count(totals.traces),
@@ -132,8 +62,8 @@ impl Encoder<'_> {
             thresholds: totals.thresholds.keys().copied().collect(),
             threshold_traces: totals.thresholds.values().copied().map(count).collect(),
             unsampled: count(totals.unsampled),
-            version_services: totals.versions.keys().map(|(service, _)| self.string(*service)).collect(),
-            versions: totals.versions.keys().map(|(_, version)| self.string(*version)).collect(),
+            version_services: totals.versions.keys().map(|(service, _)| string(*service)).collect(),
+            versions: totals.versions.keys().map(|(_, version)| string(*version)).collect(),
             version_spans: totals.versions.values().copied().map(count).collect(),
             inputs: totals.inputs.iter().flatten().copied().collect(),
             bytes_read: count(totals.bytes.0),
@@ -154,7 +84,7 @@ impl Encoder<'_> {
         let state = &path.state;
         wire::Path {
             parent: if path.parent == NO_PARENT { 0 } else { path.parent + 1 },
-            operation: self.operation(path.operation).unwrap_or_default(),
+            operation: path.operation.0,
             self_time: histogram(&state.self_time),
             edge_time: histogram(&state.edge_time),
             duration: histogram(&state.duration),
@@ -164,7 +94,7 @@ impl Encoder<'_> {
             timeline: timeline(&state.timeline),
             instances: self.instances(&state.instances),
             attributes: self.attributes(&state.attributes),
-            links: self.links(&state.links),
+            links: links(&state.links),
             exemplars: exemplars(&state.exemplars),
         }
     }
@@ -182,12 +112,12 @@ impl Encoder<'_> {
         let mut values = wire::Values::default();
         let (mut key_mass, mut mass, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
         for (key, counts) in keys {
-            values.keys.push(self.string(key));
+            values.keys.push(string(key));
             key_mass.push(counts.mass);
             values.more_values.push(counts.more);
             values.counts.push(counts.values().len() as u32);
             for value in counts.values() {
-                values.values.push(self.string(value.value));
+                values.values.push(string(value.value));
                 mass.push(value.mass);
                 hashed.push((value.hash, value.value));
             }
@@ -211,12 +141,12 @@ impl Encoder<'_> {
         let mut table = wire::Instances::default();
         let (mut weight, mut bins, mut hashed) = (Vec::new(), Vec::new(), Vec::new());
         for (key, of_key) in instances.iter() {
-            table.keys.push(self.string(key));
+            table.keys.push(string(key));
             table.more.push(of_key.more);
             table.counts.push(of_key.len() as u32);
             for (hash, instance) in of_key.iter() {
                 hashed.push((hash, instance.name));
-                table.names.push(self.string(instance.name));
+                table.names.push(string(instance.name));
                 table.spans.push(count(instance.spans));
                 table.failed.push(count(instance.failed));
                 weight.push(instance.weight);
@@ -226,21 +156,22 @@ impl Encoder<'_> {
                 table.good_before_last_ns.push(instance.last_ns.wrapping_sub(instance.last_good_ns));
                 table.shared_counts.push(instance.shared.len() as u32);
                 for (key, value) in instance.shared.values() {
-                    table.shared_keys.push(self.string(*key));
-                    table.shared_values.push(value.map_or(0, |value| self.string(value) + 1));
+                    table.shared_keys.push(string(*key));
+                    table.shared_values.push(value.map_or(0, |value| string(value) + 1));
                 }
             }
         }
         table.hashes = self.hashes(&hashed);
         Some(wire::Instances { weight: fixed(weight), bins: fixed(bins), ..table })
     }
+}
 
-    fn links(&self, links: &BTreeMap<OperationId, u128>) -> Option<wire::Links> {
-        (!links.is_empty()).then(|| wire::Links {
-            operations: links.keys().map(|&id| self.operation(id).map_or(0, |number| number + 1)).collect(),
-            weight: fixed(links.values().copied()),
-        })
-    }
+fn links(links: &BTreeMap<OperationId, u128>) -> Option<wire::Links> {
+    (!links.is_empty()).then(|| wire::Links {
+        // One more than the number, so that none (the largest) becomes 0.
+        operations: links.keys().map(|id| id.0.wrapping_add(1)).collect(),
+        weight: fixed(links.values().copied()),
+    })
 }
 
 fn histogram(histogram: &Histogram) -> Option<wire::Histogram> {
@@ -309,12 +240,12 @@ fn timeline(timeline: &Timeline) -> Option<wire::Timeline> {
 
 fn exemplars(exemplars: &Exemplars) -> Option<wire::Exemplars> {
     let mut rows: Vec<Exemplar> = Vec::new();
-    let mut row = |span: &Exemplar| match rows.iter().position(|held| held == span) {
-        Some(at) => at as u32,
-        None => {
+    let mut row = |span: &Exemplar| {
+        let known = rows.iter().position(|held| held == span);
+        if known.is_none() {
             rows.push(*span);
-            rows.len() as u32 - 1
         }
+        known.unwrap_or(rows.len() - 1) as u32
     };
     let sample = exemplars.sample.iter().map(&mut row).collect();
     let mut place = |span: &Option<Exemplar>| span.as_ref().map_or(0, |span| row(span) + 1);

@@ -8,7 +8,7 @@ mod columns;
 mod decode;
 mod encode;
 #[rustfmt::skip]
-#[allow(clippy::all, clippy::pedantic, missing_docs, reason = "made by prost-build")]
+#[allow(clippy::all, clippy::pedantic, missing_docs, dead_code, reason = "made by prost-build")]
 mod generated;
 
 use super::ReadError;

@@ -93,6 +93,13 @@ impl Profile {
         self.known.get(&(parent, operation)).copied()
     }
 
+    /// Takes back the paths from this index on, to which nothing was added yet.
+    pub fn forget_paths(&mut self, from: usize) {
+        for path in self.paths.drain(from.min(self.paths.len())..) {
+            self.known.remove(&(path.parent, path.operation));
+        }
+    }
+
     /// The state of a path, to add to.
     pub fn state_mut(&mut self, path: u32) -> Option<&mut PathState> {
         self.paths.get_mut(path as usize).map(|path| &mut path.state)
