@@ -162,9 +162,12 @@ fn most_important(work: &dyn Sides, drafts: &[Draft], rank: &[Option<usize>], si
     let mut best: Vec<u32> = vec![u32::MAX; work.trees().get(side).len()];
     for (number, draft) in drafts.iter().enumerate() {
         let Some(place) = rank.get(number).copied().flatten() else { continue };
-        let one_sided = matches!(draft.kind, FindingKind::CallsUp | FindingKind::CallsDown);
+        // Of a repeated call only the surplus carries the finding's mark; call paths have none, they are folded.
+        let surplus = [Side::Before, Side::After]
+            .into_iter()
+            .any(|side| draft.nodes.get(side).iter().any(|&node| !work.is_matched(side, node)));
+        let one_sided = surplus && matches!(draft.kind, FindingKind::CallsUp | FindingKind::CallsDown);
         for &node in draft.nodes.get(side) {
-            // Of a repeated call only the surplus carries the finding's mark.
             if one_sided && work.is_matched(side, node) {
                 continue;
             }

@@ -1,13 +1,16 @@
 //! What the environment does to all call paths alike, and how much they scatter around that.
 
 use super::groups::Groups;
+use super::judge::Test;
 use super::latency::Timed;
 use super::work::Work;
+use crate::align::ROOT;
 use crate::diff::draft::Drafts;
-use crate::diff::effects::Metric;
+use crate::diff::effects::{Effect, Metric, Strength};
 use crate::diff::kind::FindingKind;
 use crate::diff::types::{Confidence, Drift};
 use crate::model::{Pair, Side, units};
+use crate::stats::distribution::normal_above;
 use crate::stats::drift::{FEWEST_PATHS, empirical_null};
 
 /// Times below this say nothing about an environment, nanoseconds.
@@ -28,6 +31,8 @@ pub(super) struct Environment {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Common {
     mu: f64,
+    /// Standard error of `mu`.
+    se: f64,
     same_way: usize,
     count: usize,
 }
@@ -138,13 +143,14 @@ impl Common {
         let precision: f64 =
             shifts.iter().map(|(_, se)| 1.0 / (se * se + null.tau * null.tau).max(LEAST_VARIANCE)).sum();
         // The standard error of a median is 1.2533 times that of a mean; four of those are beyond chance.
-        let beyond_chance = null.mu.abs() > 4.0 * 1.2533 / precision.sqrt();
+        let se = 1.2533 / precision.sqrt();
+        let beyond_chance = null.mu.abs() > 4.0 * se;
         let is_common = count >= 3
             && 2 * count >= shifts.len()
             && 10 * same_way >= 8 * count
             && null.mu.abs() > drift_log(work)
             && beyond_chance;
-        is_common.then_some(Common { mu: null.mu, same_way, count: shifts.len() })
+        is_common.then_some(Common { mu: null.mu, se, same_way, count: shifts.len() })
     }
 
     fn add(&self, work: &Work<'_>, drafts: &mut Drafts, place: Pair<Option<u32>>) -> u32 {
@@ -157,6 +163,16 @@ impl Common {
             self.count
         );
         draft.evidence.push("look at load, host or environment first: no single call path explains it".to_owned());
+        draft.effects.push(self.effect(work));
         drafts.push(draft)
+    }
+
+    /// It is beyond chance, and no more than a warning: nobody knows whose fault it is.
+    fn effect(&self, work: &Work<'_>) -> Effect {
+        let n = Pair::new(work.traces(Side::Before, ROOT), work.traces(Side::After, ROOT));
+        let p = (2.0 * normal_above(self.mu.abs() / self.se)).min(1.0);
+        let at = |errors: f64| (self.mu + errors * self.se).exp();
+        let test = Test::new(Metric::SelfTime, "ratio", n, "weighted_median_of_paths");
+        Effect { estimate: at(0.0), low: at(-1.96), high: at(1.96), p, q: p, strength: Strength::Warn, ..test.effect }
     }
 }

@@ -73,7 +73,7 @@ pub(super) fn finding(work: &Work<'_>, told: &Told<'_>, draft: &Draft, contribut
         contribution_ns,
         // A share of a change that is within the smallest that matters says nothing.
         share: delta
-            .filter(|delta| delta.unsigned_abs() >= work.options.min_time_ns)
+            .filter(|delta| draft.kind != FindingKind::Mix && delta.unsigned_abs() >= work.options.min_time_ns)
             .map(|delta| contribution_ns as f64 / delta as f64)
             .filter(|share| share.abs() < 10.0),
         on_critical_path,

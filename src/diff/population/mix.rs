@@ -18,7 +18,7 @@ use crate::model::{Pair, Side, units};
 const LISTED: usize = 4;
 
 /// The rows, which sum to the change of the mean over all requests; none when a side is empty.
-pub(super) fn overall(work: &Work<'_>, groups: &Groups, mix: Option<usize>) -> Vec<AttributionRow> {
+pub(super) fn overall(work: &Work<'_>, groups: &Groups) -> Vec<AttributionRow> {
     let requests = Pair::new(work.sums(Side::Before, ROOT), work.sums(Side::After, ROOT));
     let mean = |side: Side| numbers::rounded(requests.get(side).duration_ns, requests.get(side).calls);
     let (Some(before), Some(after)) = (mean(Side::Before), mean(Side::After)) else { return Vec::new() };
@@ -38,7 +38,7 @@ pub(super) fn overall(work: &Work<'_>, groups: &Groups, mix: Option<usize>) -> V
         y.contribution_ns.unsigned_abs().cmp(&x.contribution_ns.unsigned_abs()).then_with(|| x.label.cmp(&y.label))
     });
     let moved = AttributionRow {
-        finding: mix,
+        finding: None,
         label: "traffic between entry points".to_owned(),
         contribution_ns: after - before - own,
     };

@@ -51,12 +51,11 @@ use attribution::{Owners, Requests, all_requests, attribute, means, whole_part};
 use finish::Told;
 use judged::Judged;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use work::{Work, whole};
 
 /// Compares two profiles. Nothing depends on how they were put together, on threads, or on the order of traces.
 pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
-    let work = Work::new(unify::unify(profiles).map(Arc::new), options, level(options));
+    let work = Work::new(unify::unify(profiles), options, level(options));
     let mut judged = Judged::new(&work);
     judged.notes.extend(instances::find(&work, &mut judged.drafts));
     attributes::find(&work, &mut judged.drafts);
@@ -69,7 +68,12 @@ pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &Diff
     if unexplained::add(&work, &mut judged, groups) {
         contributions = Contributions::new(&work, &judged);
     }
-    assemble(&work, judged, &contributions, inputs)
+    let overall = mix::overall(&work, &judged.groups);
+    let mix = judged.drafts.list.iter().position(|draft| draft.kind == FindingKind::Mix);
+    if let (Some(slot), Some(moved)) = (mix.and_then(|mix| contributions.own.get_mut(mix)), overall.first()) {
+        *slot = moved.contribution_ns;
+    }
+    assemble(&work, judged, &contributions, inputs, overall)
 }
 
 /// The false discovery rate of this look.
@@ -117,7 +121,13 @@ impl Contributions {
     }
 }
 
-fn assemble(work: &Work<'_>, mut judged: Judged, contributions: &Contributions, inputs: Pair<InputSide>) -> Diff {
+fn assemble(
+    work: &Work<'_>,
+    mut judged: Judged,
+    contributions: &Contributions,
+    inputs: Pair<InputSide>,
+    mut overall: Vec<AttributionRow>,
+) -> Diff {
     let hashes = work.paths.fingerprints(work.operations());
     let told = Told { groups: &judged.groups, changes: &contributions.changes, hashes: &hashes };
     let order = finish::ranked(work, &told, &judged.drafts.list, &contributions.own);
@@ -145,7 +155,9 @@ fn assemble(work: &Work<'_>, mut judged: Judged, contributions: &Contributions, 
     let longest = contributions.changes.iter().map(|change| change.1).max().unwrap_or(0);
     let mut notes = comparable::notes(work);
     notes.append(&mut judged.notes);
-    let mix = findings.iter().position(|finding| finding.kind == FindingKind::Mix);
+    if let Some(row) = overall.first_mut() {
+        row.finding = findings.iter().position(|finding| finding.kind == FindingKind::Mix);
+    }
     Diff {
         mode: Mode::Population,
         comparable: comparable::comparable(work, &judged.groups, &judged.tested, &judged.drifts, &inputs),
@@ -154,7 +166,7 @@ fn assemble(work: &Work<'_>, mut judged: Judged, contributions: &Contributions, 
         coverage: comparable::coverage(work),
         drift: judged.drifts.summary(),
         stability: if findings.is_empty() { None } else { stability::stability(work) },
-        overall: mix::overall(work, &judged.groups, mix),
+        overall,
         summary: summary(work, &judged, by_kind, &findings),
         entry_points: entry_points(work, &judged, contributions, &rank, &findings),
         suspects: suspects::rank(&findings, longest.unsigned_abs()),
