@@ -51,12 +51,11 @@ use attribution::{Owners, Requests, all_requests, attribute, means, whole_part};
 use finish::Told;
 use judged::Judged;
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use work::{Work, whole};
 
 /// Compares two profiles. Nothing depends on how they were put together, on threads, or on the order of traces.
 pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
-    let work = Work::new(unify::unify(profiles).map(Arc::new), options, level(options));
+    let work = Work::new(unify::unify(profiles), options, level(options));
     let mut judged = Judged::new(&work);
     judged.notes.extend(instances::find(&work, &mut judged.drafts));
     attributes::find(&work, &mut judged.drafts);

@@ -7,6 +7,7 @@
 use crate::model::profile::{PathState, Profile};
 use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, drain};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use super::work::SIDES;
 
@@ -32,7 +33,7 @@ const NAMING_KEYS: [&str; 10] = [
 type Renamed = HashMap<u32, Operation, foldhash::fast::RandomState>;
 
 /// Brings two profiles into one numbering. Paths that become equal by folding names are merged.
-pub(super) fn unify(profiles: &Pair<Profile>) -> Pair<Profile> {
+pub(super) fn unify(profiles: &Pair<Profile>) -> Pair<Arc<Profile>> {
     let profiles = profiles.as_ref().map(Profile::canonical);
     let renamed = fold_names(&profiles);
     let folded = Pair::new(folded(profiles.before, &renamed.before), folded(profiles.after, &renamed.after));
@@ -43,7 +44,7 @@ pub(super) fn unify(profiles: &Pair<Profile>) -> Pair<Profile> {
     for operation in operations {
         table.intern(operation.clone());
     }
-    Pair::new(numbered(&folded.before, &table), numbered(&folded.after, &table))
+    folded.map(|profile| Arc::new(numbered(&profile, &table)))
 }
 
 /// The profile under its new names, in order.
