@@ -69,7 +69,7 @@ struct Scratch {
     /// By resource: its number among the homes, and its spans.
     homes: Vec<u32>,
     home_spans: Vec<(u64, u32)>,
-    /// Instances that have the weight of this trace already.
+    /// Instances and errors of the path that have the weight of this trace already.
     weighed: HashSet<(u64, u64), foldhash::fast::RandomState>,
 }
 

@@ -7,12 +7,13 @@
 use super::rules::{Effect, Rules};
 use super::template::{Source, template_into};
 use crate::model::drain;
-use crate::model::facts::Facts;
+use crate::model::facts::{Fact, Facts};
 use crate::model::{
-    Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, SpanStore, Symbol, Symbols, Trace, Warning,
-    Warnings,
+    Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, Span, SpanStore, Symbol, Symbols, Trace, Value,
+    Warning, Warnings,
 };
 use std::collections::HashMap;
+use std::hash::BuildHasher;
 
 type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;
 
@@ -52,7 +53,68 @@ pub struct Identifier<'r> {
     /// The template of each display name that has no conventions beside it; `None` for not seen yet.
     by_name: Vec<Option<Symbol>>,
     known: Map<(Symbol, Kind, Symbol), OperationId>,
+    recent: Recent,
     buffer: String,
+}
+
+/// Templates by what they were made from, for a while: most spans repeat others, and to look the same up costs less
+/// than to mask it again.
+#[derive(Debug)]
+struct Recent {
+    slots: Vec<(Vec<u8>, Symbol)>,
+    /// What the template of the span at hand is made from.
+    key: Vec<u8>,
+    hasher: foldhash::fast::RandomState,
+}
+
+impl Recent {
+    const SLOTS: usize = 1 << 12;
+    /// Longer texts (statements) are not remembered.
+    const MOST_BYTES: usize = 256;
+
+    fn new() -> Recent {
+        let slots = vec![(Vec::new(), Symbol::EMPTY); Self::SLOTS];
+        Recent { slots, key: Vec::new(), hasher: foldhash::fast::RandomState::default() }
+    }
+
+    /// The place of a span's template; `None` when it is not to be remembered.
+    fn place(&mut self, facts: &Facts<'_>, span: &Span) -> Option<usize> {
+        // The URL of a server's span with a route plays no part, and is another one nearly every time.
+        let has_route = span.kind == Kind::Server && facts.text(Fact::HttpRoute).is_some();
+        self.key.clear();
+        self.key.push(span.kind as u8);
+        self.key.extend_from_slice(&span.name.0.to_le_bytes());
+        for (fact, value) in facts.picked() {
+            if has_route && matches!(fact, Fact::UrlPath | Fact::HttpTarget | Fact::UrlFull) {
+                continue;
+            }
+            // Number, type, and a length where it is needed: two spans with equal bytes have equal facts.
+            match value {
+                Value::Str(text) => {
+                    self.key.extend_from_slice(&[fact as u8, 1, u8::try_from(text.len()).ok()?]);
+                    self.key.extend_from_slice(text.as_bytes());
+                }
+                Value::Int(int) => {
+                    self.key.extend_from_slice(&[fact as u8, 2]);
+                    self.key.extend_from_slice(&int.to_le_bytes());
+                }
+                Value::Bool(flag) => self.key.extend_from_slice(&[fact as u8, 3, u8::from(flag)]),
+                _ => return None,
+            }
+        }
+        (self.key.len() <= Self::MOST_BYTES).then(|| self.hasher.hash_one(&self.key) as usize % Self::SLOTS)
+    }
+
+    fn get(&self, place: usize) -> Option<Symbol> {
+        self.slots.get(place).filter(|(key, _)| *key == self.key).map(|(_, template)| *template)
+    }
+
+    fn put(&mut self, place: usize, template: Symbol) {
+        if let Some((key, held)) = self.slots.get_mut(place) {
+            key.clone_from(&self.key);
+            *held = template;
+        }
+    }
 }
 
 impl<'r> Identifier<'r> {
@@ -64,6 +126,7 @@ impl<'r> Identifier<'r> {
             templates: Symbols::default(),
             by_name: Vec::new(),
             known: Map::default(),
+            recent: Recent::new(),
             buffer: String::new(),
         }
     }
@@ -127,9 +190,16 @@ impl<'r> Identifier<'r> {
         if let (true, Some(template)) = (facts.is_empty(), known) {
             return template;
         }
+        let place = self.recent.place(&facts, span);
+        if let Some(template) = place.and_then(|place| self.recent.get(place)) {
+            return template;
+        }
         self.buffer.clear();
         template_into(&mut self.buffer, &facts, span.kind, symbols.get(span.name));
         let template = self.templates.intern(&self.buffer);
+        if let Some(place) = place {
+            self.recent.put(place, template);
+        }
         if let (true, Some(slot)) = (facts.is_empty(), self.by_name.get_mut(span.name.0 as usize)) {
             *slot = Some(template);
         }

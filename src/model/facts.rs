@@ -105,6 +105,8 @@ facts! {
 }
 
 const COUNT: usize = Fact::ALL.len();
+/// They are counted in the bits of one word.
+const _: () = assert!(COUNT < 64);
 
 /// Where keys go.
 struct Slots {
@@ -150,14 +152,15 @@ fn slots() -> &'static Slots {
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     values: [Value<'a>; COUNT],
-    any: bool,
+    /// Bit n says that fact n was picked.
+    picked: u64,
 }
 
 impl<'a> Facts<'a> {
     /// Picks from a span's attributes.
     pub fn of(attributes: Attributes<'a>) -> Facts<'a> {
         let slots = slots();
-        let mut facts = Facts { values: [Value::Empty; COUNT], any: false };
+        let mut facts = Facts { values: [Value::Empty; COUNT], picked: 0 };
         let mut current = [false; COUNT];
         for (key, value) in attributes.undecoded() {
             let Some((number, is_current)) = slots.get(key) else { continue };
@@ -166,7 +169,7 @@ impl<'a> Facts<'a> {
             if is_current || !*held {
                 *slot = Value::decode(value);
                 *held = is_current;
-                facts.any = true;
+                facts.picked |= 1 << number;
             }
         }
         facts
@@ -174,7 +177,17 @@ impl<'a> Facts<'a> {
 
     /// Whether nothing was picked.
     pub const fn is_empty(&self) -> bool {
-        !self.any
+        self.picked == 0
+    }
+
+    /// What was picked, in order of the facts' numbers.
+    pub fn picked(&self) -> impl Iterator<Item = (Fact, Value<'a>)> {
+        let mut left = self.picked;
+        std::iter::from_fn(move || {
+            let number = left.trailing_zeros() as usize;
+            left &= left.wrapping_sub(1);
+            Some((Fact::ALL.get(number)?.0, self.values.get(number).copied()?))
+        })
     }
 
     /// The value of a fact as it was sent.

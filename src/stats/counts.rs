@@ -67,6 +67,9 @@ struct Ratio {
     value: f64,
     variance: f64,
     units: f64,
+    df: f64,
+    /// Sum of the denominators.
+    size: f64,
 }
 
 impl Ratio {
@@ -82,18 +85,34 @@ impl Ratio {
         let units = 1.0 / sums.iter().map(|sum| square(sum.1 / denominator)).sum::<f64>();
         let residuals: f64 = sums.iter().map(|sum| square((sum.0 - value * sum.1) / denominator)).sum();
         // One shard with everything has no scatter; a hair above one would divide by nothing.
-        (units > 1.0 + 1e-9).then_some(Ratio { value, variance: residuals * units / (units - 1.0), units })
+        (units > 1.0 + 1e-9).then_some(Ratio {
+            value,
+            variance: residuals * units / (units - 1.0),
+            units,
+            df: units - 1.0,
+            size: denominator,
+        })
+    }
+
+    /// A side on which nothing was counted has no scatter of its own: 0 of 20 is not known to be 0. If nothing changed
+    /// it scatters as the other does, by its own size.
+    fn borrow(&mut self, other: &Ratio) {
+        if self.value == 0.0 {
+            (self.variance, self.df) = (other.variance * other.size / self.size, other.df);
+        }
     }
 }
 
 /// Compares two ratios of sums, each given by shard as (numerator, denominator). `None` when a side has fewer than two
-/// shards with a denominator.
+/// shards with a denominator. Both sides must be in the same units.
 pub fn ratio_change(before: &[(f64, f64)], after: &[(f64, f64)]) -> Option<RatioTest> {
-    let (before, after) = (Ratio::new(before)?, Ratio::new(after)?);
+    let (mut before, mut after) = (Ratio::new(before)?, Ratio::new(after)?);
+    before.borrow(&after);
+    after.borrow(&before);
     let relative = |ratio: &Ratio| ratio.variance / (ratio.value * ratio.value);
     let has_ratio = before.value > 0.0 && after.value > 0.0;
     let (a, b) = if has_ratio { (relative(&after), relative(&before)) } else { (after.variance, before.variance) };
-    let df = welch_df(a, after.units - 1.0, b, before.units - 1.0);
+    let df = welch_df(a, after.df, b, before.df);
     let t = t_for_level(0.95, df);
     let around = |estimate: f64, se: f64| Interval { estimate, low: estimate - t * se, high: estimate + t * se };
     let difference_se = (after.variance + before.variance).sqrt();
@@ -231,6 +250,15 @@ mod tests {
         assert!(back.log_ratio.estimate == f64::NEG_INFINITY && back.p_less < 0.01 && back.p_greater > 0.99);
         close(ratio_change(&none, &none).unwrap().p_two_sided(), 1.0);
         assert!(ratio_change(&none, &[]).is_none() && ratio_change(&[(1.0, 1.0)], &some).is_none());
+    }
+
+    #[test]
+    fn none_of_few_is_no_change() {
+        // 2 % of 320 before, none of 16 after: 0.3 were expected.
+        let before: Vec<(f64, f64)> = (0..32).map(|n| (if n < 6 { 1.0 } else { 0.0 }, 10.0)).collect();
+        let after = [(0.0, 1.0); 16];
+        let test = ratio_change(&before, &after).unwrap();
+        assert!(test.p_less > 0.2 && test.difference.high > 0.0, "{test:?}");
     }
 
     #[test]

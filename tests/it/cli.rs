@@ -176,15 +176,20 @@ fn otlp_spans_only(spans: &[Span<'_>]) -> String {
 }
 
 #[test]
-fn several_traces_on_a_side_are_listed_with_a_command_to_paste() {
+fn several_traces_on_a_side_are_a_population_unless_one_is_wanted() {
     let bench = Bench::new();
-    let message = bench.fails("two.jsonl after.json");
-    assert!(message.starts_with("error: the before side holds 2 traces, not one\n"), "{message}");
+    let mode = |words: &str| {
+        let value: serde_json::Value = serde_json::from_str(&bench.ok(&format!("{words} --format json"))).unwrap();
+        value["mode"].clone()
+    };
+    assert_eq!(mode("two.jsonl after.json"), "population");
+    assert_eq!(mode("two.jsonl#5b8eff two.jsonl"), "population");
+    assert_eq!(mode("two.jsonl#5b8eff after.json"), "pair");
+    let message = bench.fails("before.json two.jsonl#5b8e");
+    assert!(message.starts_with("error: #5b8e is not enough: 2 traces of the after side begin with it\n"), "{message}");
     assert!(message.contains("  #5b8eff    120 ms        3 spans  shop ▸ GET /cart\n"), "{message}");
     assert!(message.contains("  #5b8eaa    150 ms        4 spans  shop ▸ GET /cart\n"), "{message}");
-    assert!(message.contains("hint: choose one: spandiff 'two.jsonl#5b8eaa' 'after.json'\n"), "{message}");
-    let message = bench.fails("before.json two.jsonl#5b8e");
-    assert!(message.contains("#5b8e is not enough: 2 traces of the after side begin with it"), "{message}");
+    assert!(message.contains("hint: choose one: spandiff 'before.json' 'two.jsonl#5b8eaa'\n"), "{message}");
     let message = bench.fails("before.json two.jsonl#77");
     assert!(message.contains("no trace of the after side begins with #77"), "{message}");
     assert!(bench.ok("two.jsonl#5b8eff two.jsonl#5b8eaa").contains("fraud check"));
@@ -195,9 +200,9 @@ fn more_traces_than_a_screen_holds_are_counted() {
     let bench = Bench::new();
     let many: String = (1..=30u128).map(|n| otlp(&format!("{:032x}", n << 100), &BEFORE)).collect();
     bench.file("many.jsonl", &many);
-    let message = bench.fails("many.jsonl after.json");
+    let message = bench.fails("many.jsonl#0 after.json");
     assert_eq!(message.lines().filter(|line| line.starts_with("  #")).count(), 20, "{message}");
-    assert!(message.contains("⋯ 10 more"), "{message}");
+    assert!(message.contains("more: spandiff inspect lists them all"), "{message}");
 }
 
 #[test]
@@ -237,7 +242,10 @@ fn wrong_words_get_help() {
         ("before.json", &["only one input was given: before.json"]),
         ("before.json after.json before.json", &["3 inputs were given, not two", "--before"]),
         ("dif before.json after.json", &["did you mean `diff`?"]),
-        ("gate before.json after.json", &["`gate` is not part of this version"]),
+        ("receive --grpc-listen 127.0.0.1:0", &["unexpected argument"]),
+        ("tui before.json after.json", &["`tui` is not part of this version"]),
+        ("rekord before.json after.json", &["did you mean `record`?"]),
+        ("gate before.json", &["only one input was given: before.json"]),
         ("--tree diff before.json after.json", &["--tree stands in front of the command `diff`"]),
         ("diff --frmat json before.json after.json", &["unexpected argument '--frmat'", "--format"]),
         ("before.json after.json --format xml", &["invalid value 'xml'", "markdown"]),

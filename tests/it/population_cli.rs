@@ -293,3 +293,214 @@ fn contradictions_of_the_sides_are_errors() {
         assert!(shown.contains(part), "{words}: {shown}");
     }
 }
+
+#[test]
+fn sides_are_chosen_by_files_times_and_conditions() {
+    let bench = Bench::new();
+    let sides = |words: &str| {
+        let json = bench.json(&format!("diff --format json {words}"));
+        assert_eq!(json["mode"], "population", "{words}");
+        let side = |name: &str| (json["inputs"][name]["traces"].clone(), json["inputs"][name]["spans"].clone());
+        [side("before"), side("after")]
+    };
+    let count = |traces: u64| (serde_json::Value::from(traces), serde_json::Value::from(2 * traces));
+    assert_eq!(sides("before.jsonl after.jsonl"), [count(300), count(300)]);
+    assert_eq!(sides("--before before.jsonl --after after.jsonl --after before.jsonl"), [count(300), count(600)]);
+    let at = "--input both.jsonl --split-at";
+    assert_eq!(sides(&format!("{at} 1700000300")), [count(300), count(300)]);
+    assert_eq!(sides(&format!("{at} 2023-11-14T22:18:20Z")), [count(300), count(300)]);
+    assert_eq!(sides(&format!("{at} 1700000300000000001")), [count(301), count(299)]);
+    assert_eq!(sides(&format!("{at} 1700000300 --skip-after-split 1m")), [count(300), count(240)]);
+    let by = "--input before.jsonl --input after.jsonl";
+    let version = |before: &str, after: &str| format!("{by} --before-where {before} --after-where {after}");
+    assert_eq!(sides(&version("service.version=1", "service.version=2")), [count(300), count(300)]);
+    assert_eq!(sides(&version("service.version=1", "shop:service.version!~^1$")), [count(300), count(300)]);
+    // What meets both stands on neither side, and is counted.
+    let both = version("service.version=1", "service.version~[12]");
+    let json = bench.json(&format!("diff --format json {both}"));
+    assert_eq!(json["inputs"]["after"]["warnings"][0]["code"], "both_sides", "{}", json["inputs"]["after"]);
+    assert_eq!(json["inputs"]["after"]["warnings"][0]["count"], 300);
+}
+
+#[test]
+fn a_profile_stands_for_its_traces() {
+    let bench = Bench::new();
+    bench.ok("record before.jsonl -o before.spanprofile");
+    bench.ok("record after.jsonl -o after.spanprofile");
+    let of = |words: &str| {
+        let mut json = bench.json(&format!("diff --format json {words}"));
+        for side in ["before", "after"] {
+            json["inputs"][side]["sources"].take();
+        }
+        json
+    };
+    let traces = of("before.jsonl after.jsonl");
+    for words in
+        ["before.spanprofile after.spanprofile", "before.spanprofile after.jsonl", "before.jsonl after.spanprofile"]
+    {
+        assert_eq!(of(words), traces, "{words}");
+    }
+    for threads in ["1", "2"] {
+        assert_eq!(of(&format!("before.jsonl after.jsonl --threads {threads}")), traces, "{threads}");
+    }
+    let pipe = |input: &str| {
+        let mut command = bench.command(&["diff", "--format", "json", "-", "after.jsonl"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(&bench.bytes(input)).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let mut json: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        for side in ["before", "after"] {
+            json["inputs"][side]["sources"].take();
+        }
+        json
+    };
+    assert_eq!(pipe("before.jsonl"), traces);
+    assert_eq!(pipe("before.spanprofile"), traces);
+    std::fs::copy(bench.path("before.spanprofile"), bench.path("again.spanprofile")).unwrap();
+    let json =
+        bench.json("diff --format json --before before.spanprofile --before again.spanprofile --after after.jsonl");
+    let reasons = json["comparable"]["reasons"].as_array().unwrap().clone();
+    assert!(reasons.iter().any(|reason| reason["code"] == "same_input_twice"), "{reasons:?}");
+}
+
+#[test]
+fn one_trace_on_each_side_is_a_pair_however_it_was_chosen() {
+    let bench = Bench::new();
+    bench.file("first.jsonl", &traces(0..1, "1", 30));
+    bench.file("second.jsonl", &traces(1..2, "2", 30));
+    bench.file("two.jsonl", &traces(0..2, "1", 30));
+    for words in
+        ["first.jsonl second.jsonl", "first.jsonl second.jsonl --entry GET", "--input two.jsonl --split-at 1700000001"]
+    {
+        let words = words.replace("--entry GET", "--where service.name=shop");
+        assert_eq!(bench.json(&format!("diff --format json {words}"))["mode"], "pair", "{words}");
+    }
+    bench.ok("record first.jsonl -o first.spanprofile");
+    assert_eq!(bench.json("diff --format json first.spanprofile second.jsonl")["mode"], "population");
+    assert_eq!(bench.json("diff --format json first.jsonl before.jsonl")["mode"], "population");
+}
+
+#[test]
+fn an_empty_side_says_which_condition_no_trace_meets() {
+    let bench = Bench::new();
+    for (words, parts) in [
+        (
+            "before.jsonl after.jsonl --where service.version=2",
+            &["no trace is left on the before side", "none of 300 traces meets --where service.version=2", "`1`"][..],
+        ),
+        ("before.jsonl after.jsonl --where color=red", &["no span has the attribute color"]),
+        ("before.jsonl after.jsonl --entry POST", &["--entry `POST` was wanted", "traces enter at `GET /cart`"]),
+        (
+            "--input both.jsonl --before-where service.version=1 --after-where service.version=7",
+            &["no trace is left on the after side", "meets --after-where service.version=7", "`1`, `2`"],
+        ),
+        ("--input both.jsonl --split-at 1600000000", &["before side", "begin between 2023-11-14T22:13:20.000Z and"]),
+    ] {
+        let shown = bench.fails(2, &format!("diff {words}"));
+        for part in parts {
+            assert!(shown.contains(part), "{words}: {part:?} is not in {shown}");
+        }
+        let output = bench.run(&format!("gate {words}"));
+        assert_eq!(output.status.code(), Some(3), "{words}: {}", error(&output));
+        assert!(error(&output).contains(parts[0]), "{words}: {}", error(&output));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("inconclusive"), "{words}");
+    }
+    bench.file("empty.jsonl", "");
+    for flags in ["", "--on-inconclusive pass", "--fail-on never --on-inconclusive pass"] {
+        assert_ne!(bench.run(&format!("gate before.jsonl empty.jsonl {flags}")).status.code(), Some(0), "{flags}");
+    }
+    assert_eq!(bench.run("gate empty.jsonl after.jsonl").status.code(), Some(3));
+    assert!(bench.fails(2, "diff before.jsonl empty.jsonl").contains("the after side holds no trace"));
+    assert!(bench.fails(2, "gate before.jsonl gone.jsonl").contains("cannot read gone.jsonl"));
+}
+
+#[test]
+fn the_gate_ends_with_its_verdict() {
+    let bench = Bench::new();
+    bench.file("slow.jsonl", &traces(300..600, "2", 90));
+    assert_eq!(bench.run("gate before.jsonl after.jsonl").status.code(), Some(0));
+    let output = bench.run("gate before.jsonl slow.jsonl");
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{shown}");
+    assert!(shown.contains("GET /cart"), "{shown}");
+    assert_eq!(bench.run("gate before.jsonl slow.jsonl --fail-on never").status.code(), Some(0));
+    bench.file("few.jsonl", &traces(300..305, "2", 30));
+    assert_eq!(bench.run("gate before.jsonl few.jsonl").status.code(), Some(3));
+    assert_eq!(bench.run("gate before.jsonl few.jsonl --on-inconclusive pass").status.code(), Some(0));
+    assert_eq!(bench.run("gate before.jsonl few.jsonl --on-inconclusive fail").status.code(), Some(1));
+    // One trace each is no population to judge.
+    bench.file("one.jsonl", &traces(0..1, "1", 30));
+    assert_eq!(bench.run("gate one.jsonl one.jsonl").status.code(), Some(3));
+    let formats = ["text", "json", "markdown", "junit", "github", "openmetrics", "chat"];
+    let reports: String = formats.iter().map(|format| format!(" --report {format}=out.{format}")).collect();
+    let first = bench.run(&format!("gate before.jsonl slow.jsonl --format json --threads 1{reports}"));
+    let files: Vec<Vec<u8>> = formats.iter().map(|format| bench.bytes(&format!("out.{format}"))).collect();
+    let second = bench.run(&format!("gate before.jsonl slow.jsonl --format json --threads 2{reports}"));
+    assert_eq!(first.stdout, second.stdout);
+    let again: Vec<Vec<u8>> = formats.iter().map(|format| bench.bytes(&format!("out.{format}"))).collect();
+    assert!(files == again && files.iter().all(|file| !file.is_empty()));
+    let json: serde_json::Value = serde_json::from_slice(&first.stdout).unwrap();
+    assert_eq!((&json["schema"], &json["verdict"]["result"]), (&"spandiff.gate/v1".into(), &"fail".into()));
+    // However few findings a report lists, all are judged.
+    assert_eq!(bench.run("gate before.jsonl slow.jsonl --max-findings 0").status.code(), Some(1));
+}
+
+#[test]
+fn a_policy_comes_from_its_file_or_the_configuration() {
+    let bench = Bench::new();
+    bench.file("slow.jsonl", &traces(300..600, "2", 90));
+    bench.file("ok.toml", "[[accept]]\npath = \"GET /cart/**\"\nreason = \"known\"\nuntil = \"2026-06-30\"\n[[accept]]\npath = \"GET /cart\"\nreason = \"known\"\nuntil = \"2026-06-30\"\n");
+    let gate = |today: &str, words: &[&str]| {
+        let mut all = vec!["gate", "before.jsonl", "slow.jsonl"];
+        all.extend(words);
+        bench.command(&all).env("SPANDIFF_TODAY", today).output().unwrap()
+    };
+    assert_eq!(gate("2026-06-30", &["--policy", "ok.toml"]).status.code(), Some(0));
+    assert_eq!(gate("2026-07-01", &["--policy", "ok.toml"]).status.code(), Some(1));
+    let output = gate("someday", &[]);
+    assert!(
+        output.status.code() == Some(2) && error(&output).contains("SPANDIFF_TODAY is no date"),
+        "{}",
+        error(&output)
+    );
+    bench.file("spandiff.toml", "[gate]\nfail_on = \"never\"\n");
+    assert_eq!(gate("2026-06-30", &[]).status.code(), Some(0));
+    assert_eq!(gate("2026-06-30", &["--fail-on", "fail"]).status.code(), Some(1));
+    for (text, parts) in [
+        ("[gate]\nmin_efect = \"5%\"\n", &["policy bad.toml is not valid at line 2", "min_efect"][..]),
+        ("[gate]\nmin_effect = 5\n", &["at line 2"]),
+        ("[[rule]]\nmatch = { entry = \"GET /cart\" }\ncritcal = true\n", &["critcal"]),
+    ] {
+        bench.file("bad.toml", text);
+        let output = gate("2026-06-30", &["--policy", "bad.toml"]);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        for part in parts {
+            assert!(error(&output).contains(part), "{text}: {}", error(&output));
+        }
+    }
+    assert!(error(&gate("2026-06-30", &["--policy", "gone.toml"])).contains("cannot read policy gone.toml"));
+}
+
+#[test]
+fn calibration_counts_false_alarms_and_finds_the_smallest_slowdown() {
+    let bench = Bench::new();
+    let json = bench.json("calibrate both.jsonl --splits 20 --format json");
+    assert_eq!((&json["schema"], &json["traces"]), (&"spandiff.calibrate/v1".into(), &600.into()));
+    let splits: u64 = ["pass", "warn", "inconclusive", "fail"]
+        .iter()
+        .map(|name| json["verdicts"][name]["splits"].as_u64().unwrap())
+        .sum();
+    assert_eq!(splits, 20);
+    assert_eq!(json["verdicts"]["fail"]["splits"], 0);
+    let slowest = &json["slowdowns"][0];
+    assert_eq!(slowest["path"][1], "shop: load");
+    let named = slowest["named_from"].as_f64().unwrap();
+    assert!((1.05..=1.5).contains(&named), "{slowest}");
+    assert_eq!(bench.json("calibrate both.jsonl --splits 20 --format json --threads 1"), json);
+    bench.ok("record both.jsonl -o both.spanprofile");
+    assert_eq!(bench.json("calibrate both.spanprofile --splits 20 --format json"), json);
+    let text = bench.ok("calibrate both.spanprofile --splits 3");
+    assert!(text.contains("3 splits of 600 traces") && text.contains("not calibrated"), "{text}");
+    bench.file("empty.jsonl", "");
+    assert!(bench.fails(2, "calibrate empty.jsonl").contains("no trace was found"));
+}

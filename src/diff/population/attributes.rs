@@ -50,6 +50,9 @@ struct KeyChange {
     words: String,
 }
 
+/// A path with the keys that changed there.
+type Place = (Pair<u32>, Vec<KeyChange>);
+
 /// What makes the changes at two paths the same.
 type Signature = Vec<(String, Change, Option<String>, Option<String>)>;
 
@@ -64,13 +67,13 @@ pub(super) fn find(work: &Work<'_>, drafts: &mut Drafts) {
             by_path.entry((test.nodes.before, test.key)).or_default().push((test, q));
         }
     }
-    let mut changes: BTreeMap<u32, (Pair<u32>, Vec<KeyChange>)> = BTreeMap::new();
+    let mut changes: BTreeMap<u32, Place> = BTreeMap::new();
     for ((node, _), tests) in by_path {
         let Some((test, _)) = tests.first() else { continue };
         let entry = changes.entry(node).or_insert_with(|| (test.nodes, Vec::new()));
         entry.1.extend(key_change(work, &tests));
     }
-    let mut same: BTreeMap<Signature, Vec<(Pair<u32>, Vec<KeyChange>)>> = BTreeMap::new();
+    let mut same: BTreeMap<Signature, Vec<Place>> = BTreeMap::new();
     for (nodes, keys) in changes.into_values() {
         let signature = keys.iter().map(|key| {
             let change = &key.change;
@@ -209,7 +212,7 @@ fn key_change(work: &Work<'_>, tests: &[(&Test<'_>, f64)]) -> Option<KeyChange> 
 }
 
 /// One finding for all paths with the same changes; it stands at the one with the most traces.
-fn draft(work: &Work<'_>, mut places: Vec<(Pair<u32>, Vec<KeyChange>)>) -> Option<Draft> {
+fn draft(work: &Work<'_>, mut places: Vec<Place>) -> Option<Draft> {
     let traces = |nodes: Pair<u32>| work.traces(Side::Before, nodes.before) + work.traces(Side::After, nodes.after);
     places.sort_by_key(|(nodes, _)| (std::cmp::Reverse(traces(*nodes)), nodes.before));
     let others: Vec<Pair<u32>> = places.iter().skip(1).map(|place| place.0).collect();
@@ -217,10 +220,11 @@ fn draft(work: &Work<'_>, mut places: Vec<(Pair<u32>, Vec<KeyChange>)>) -> Optio
     keys.sort_by(|a, b| a.effect.q.total_cmp(&b.effect.q).then(a.change.key.cmp(&b.change.key)));
     let first = keys.first()?;
     let more = keys.len().saturating_sub(1);
-    let mut title = format!("{}: {}", first.change.key, first.words);
-    if more > 0 {
-        title.push_str(&format!(", and {}", units::counted(more as u64, "more attribute", "more attributes")));
-    }
+    let also = match more {
+        0 => String::new(),
+        _ => format!(", and {}", units::counted(more as u64, "more attribute", "more attributes")),
+    };
+    let title = format!("{}: {}{also}", first.change.key, first.words);
     let mut evidence: Vec<String> =
         keys.iter().skip(1).take(SHOWN).map(|key| format!("{}: {}", key.change.key, key.words)).collect();
     if !others.is_empty() {

@@ -122,7 +122,7 @@ impl Cost {
             return Cost { old, from_nothing: total.sum <= 0.0, variance: None };
         }
         let old = if total.weight > 0.0 { total.sum / total.weight } else { level(after) };
-        let single = state.map_or(1.0, |state| bin_variance(state)).max(1.0);
+        let single = state.map_or(1.0, bin_variance).max(1.0);
         // Minutes differ from each other by more than their traces do: what the before side shows of that counts too.
         let between = before.iter().filter(|s| s.weight > 0.0).map(|s| s.weight * (s.sum / s.weight - old).powi(2));
         let spread = between.sum::<f64>() / (before.len() as f64 - 1.0).max(1.0);

@@ -12,7 +12,7 @@ mod story;
 #[cfg(test)]
 mod tests;
 
-use super::work::{Family, SIDES, Work};
+use super::work::{SIDES, Work};
 use crate::diff::draft::Drafts;
 use crate::diff::types::Note;
 use crate::model::{Pair, Side};

@@ -6,6 +6,8 @@ use super::{Group, Memory, Scratch};
 use crate::model::profile::{Bucket, ENTRY_SHARDS, Exemplar, Instance, PathState, SHARDS, Sums, bin_of, stable_hash};
 use crate::model::{NO_PARENT, Part, Span, Status, Symbol, Symbols, Trace, masking};
 
+/// Stands for errors among the keys of what has the weight of a trace already.
+const ERRORS: u64 = 0;
 /// An error without type and message.
 const UNNAMED_ERROR: &str = "(unnamed)";
 
@@ -63,7 +65,6 @@ impl View<'_> {
         let count = u64::from(group.count.max(1));
         let (share, left) = (self.weight / count, self.weight % count);
         let mut tally = Tally::default();
-        let mut error_types = Vec::new();
         scratch.weighed.clear();
         for (place, &index) in (0u64..).zip(members) {
             let Some(span) = self.trace.spans().get(index as usize) else { continue };
@@ -71,8 +72,9 @@ impl View<'_> {
             let member = self.add_times(state, scratch, &mut tally, (index, span), (shard, mass, group.is_entry));
             if member.own_error {
                 let kind = self.error_type(span);
-                if !error_types.contains(&kind) {
-                    error_types.push(kind);
+                let hash = stable_hash(kind.as_bytes());
+                if scratch.weighed.insert((ERRORS, hash)) {
+                    state.errors.add(hash, u128::from(self.weight), || memory.strings.intern(&kind));
                 }
             }
             let attributes = self.trace.store.attributes(span);
@@ -83,10 +85,6 @@ impl View<'_> {
                 }
             }
             self.add_instances(state, &member, count > 1, scratch, memory, looked);
-        }
-        for kind in &error_types {
-            let strings = &mut memory.strings;
-            state.errors.add(stable_hash(kind.as_bytes()), u128::from(self.weight), || strings.intern(kind));
         }
         self.add_tally(state, shard, count, &tally);
     }

@@ -341,7 +341,8 @@ pub struct Links {
 /// Example spans.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Exemplars {
-    /// Up to three spans, one a trace, by the hash of the trace id's 16 bytes in little-endian order.
+    /// Up to three rows of the table below, one a trace: those with the smallest rank. With the low and high 64 bits of
+    /// the trace id: r = low * 0x9e3779b97f4a7c15 ^ high, r = (r ^ r >> 32) * 0xd6e8feb86659fd93, r ^= r >> 32.
     #[prost(uint32, repeated, tag = "1")]
     pub sample: ::prost::alloc::vec::Vec<u32>,
     /// The rows of the table below that are the earliest, slowest, fastest and earliest failed span, each plus one; 0 for

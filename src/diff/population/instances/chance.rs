@@ -182,7 +182,10 @@ fn scatter(pool: &Pool<'_>) -> f64 {
     let mut known: Vec<(f64, f64)> = pool
         .members
         .iter()
-        .map(|member| (member.seen.before.traces + member.seen.after.traces, member.seen.after.traces))
+        .map(|member| &member.seen)
+        // Those on one side alone are what is asked about: they must not answer.
+        .filter(|seen| seen.before.spans > 0 && seen.after.spans > 0)
+        .map(|seen| (seen.before.traces + seen.after.traces, seen.after.traces))
         .filter(|(all, _)| *all >= SCATTER_CALLS)
         .collect();
     if known.len() < SCATTER_FROM {

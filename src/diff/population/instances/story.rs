@@ -213,18 +213,14 @@ impl Telling<'_> {
         let mut evidence = Vec::new();
         let (_, many) = noun(self.pool.key);
         if self.gone || kind == FindingKind::InstanceNew {
+            let absent = if kind == FindingKind::InstanceNew { "not seen before" } else { "missing" };
             evidence.push(format!(
-                "{} of {} {many} missing, {} expected by chance, {} named beyond it",
+                "{} of {} {many} {absent}, {} expected by chance, {} named beyond it",
                 units::count(group.observed),
                 units::count(group.of),
                 units::mean_count(group.expected_by_chance),
                 units::count(group.named_total)
             ));
-            if kind == FindingKind::InstanceNew {
-                if let Some(first) = evidence.first_mut() {
-                    *first = first.replacen("missing", "not seen before", 1);
-                }
-            }
         }
         evidence.extend(self.times());
         for attribute in &group.shared {

@@ -140,7 +140,7 @@ fn mended_context_is_the_reverse() {
 
 #[test]
 fn a_part_of_the_calls_can_lose_it() {
-    let after = |number: u64| if number % 4 == 0 { severed_pay(number) } else { joined(number) };
+    let after = |number: u64| if number.is_multiple_of(4) { severed_pay(number) } else { joined(number) };
     let drafts = run(side(0, 200, joined), side(1_000, 200, after), find_context);
     assert_eq!(drafts.len(), 1);
     assert!(drafts[0].evidence[0].starts_with("50 calls"), "{:?}", drafts[0].evidence);
@@ -193,7 +193,8 @@ fn batch(number: u64, linked: u32, to: &str) -> Trace {
          bill take 20ms [consumer]"
     ));
     let from = trace.spans().len() as u32 - 1;
-    trace.links = (1..=linked.min(3)).map(|to| LinkEdge { from, to: (number % 7 != 0).then_some(to) }).collect();
+    trace.links =
+        (1..=linked.min(3)).map(|to| LinkEdge { from, to: (!number.is_multiple_of(7)).then_some(to) }).collect();
     trace
 }
 
@@ -318,7 +319,7 @@ fn keys_with_many_values_are_only_there_or_not() {
 #[test]
 fn what_differs_at_the_place_of_another_finding() {
     let before = with_attributes(|_| "statement=SELECT a, retry=0".to_owned());
-    let after = with_attributes(|number| format!("statement=SELECT b, retry={}", u64::from(number % 10 == 0)));
+    let after = with_attributes(|number| format!("statement=SELECT b, retry={}", u64::from(number.is_multiple_of(10))));
     with_work(side(0, 100, before), side(1_000, 100, after), |work| {
         let place = Pair::new(node(work, Side::Before, "pay"), node(work, Side::After, "pay"));
         let told: Vec<_> =
@@ -335,7 +336,8 @@ fn what_differs_at_the_place_of_another_finding() {
 fn errors_are_told_by_type_and_dated() {
     let failing = |from: u64| {
         move |number: u64| {
-            let failed = if number >= from && number % 2 == 0 { "!error {error.type=TimeoutError}" } else { "" };
+            let failed =
+                if number >= from && number.is_multiple_of(2) { "!error {error.type=TimeoutError}" } else { "" };
             format!("api GET / 100ms [server]\n  api pay 20ms [client] {failed}")
         }
     };
