@@ -8,7 +8,6 @@ use crate::diff::kind::FindingKind;
 use crate::diff::options::DiffOptions;
 use crate::model::profile::{Bucket, Exemplar, ONE, Profile, stable_hash};
 use crate::model::{Kind, NO_PARENT, Operation, SpanId, TraceId};
-use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
 /// When the before side begins: 2023-11-14 22:13:20 UTC. It lasts an hour, and so does the after side behind it.
@@ -114,7 +113,7 @@ fn found(before: Side1, after: Side1) -> (Vec<Draft>, Vec<Note>) {
 /// Instances have a fiftieth of the false discovery rate `q` of all families.
 fn found_at(q: f64, before: Side1, after: Side1) -> (Vec<Draft>, Vec<Note>) {
     let options = DiffOptions::default();
-    let work = Work::new(unify(&Pair::new(before.profile, after.profile)).map(Arc::new), &options, q);
+    let work = Work::new(unify(&Pair::new(before.profile, after.profile)), &options, q);
     let mut drafts = Drafts::new(work.trees.as_ref().map(crate::align::Tree::len));
     let notes = find(&work, &mut drafts);
     (drafts.list, notes)
@@ -381,7 +380,7 @@ fn coverage_counts_peers_once() {
     }
     after.call("GET", "db.namespace", "db-1", 0.5, false, &[]);
     after.call("GET", "db.namespace", "db-9", 0.5, false, &[]);
-    let work = Work::new(unify(&Pair::new(before.profile, after.profile)).map(Arc::new), &options, 0.05);
+    let work = Work::new(unify(&Pair::new(before.profile, after.profile)), &options, 0.05);
     let exercised = exercised(&work);
     assert_eq!(exercised, [Exercised { key: "db.namespace".to_owned(), both: 1, of: 8, more: false }]);
     assert_eq!((coverage(&exercised), coverage(&[])), (Some(0.125), None));

@@ -14,7 +14,6 @@ use crate::ingest::fold::Folder;
 use crate::model::profile::Profile;
 use crate::model::trace::LinkEdge;
 use crate::model::{Limits, Pair, Side, Trace, TraceId, Warnings, fixture};
-use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -49,7 +48,7 @@ fn run(before: Profile, after: Profile, find: impl Fn(&Work<'_>, &mut Drafts)) -
 
 fn with_work<T>(before: Profile, after: Profile, then: impl FnOnce(&Work<'_>) -> T) -> T {
     let options = DiffOptions::default();
-    then(&Work::new(unify(&Pair::new(before, after)).map(Arc::new), &options, 0.05))
+    then(&Work::new(unify(&Pair::new(before, after)), &options, 0.05))
 }
 
 /// Kind and title of every draft.
