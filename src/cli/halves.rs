@@ -169,7 +169,7 @@ fn lengthen(state: &mut PathState, longer: &[u128; SHARDS as usize]) {
 fn mapped(histogram: &Histogram, map: impl Fn(u8, f64) -> f64) -> Histogram {
     Histogram::from_cells(histogram.cells().iter().map(|cell| {
         let (low, high) = bin_ends(cell.bin);
-        let middle = if cell.bin == 0 { 0.0 } else { (low + high) / 2.0 };
+        let middle = if cell.bin == 0 { 0.0 } else { f64::midpoint(low, high) };
         Cell { bin: bin_of(map(cell.shard, middle) as u64), ..*cell }
     }))
 }

@@ -114,10 +114,7 @@ impl<'a> Yaml<'a> {
         let plain = !text.starts_with(['{', '&', '*', '!', '%', '@', '`', '\'', '|', '>'])
             && !text.contains(": ")
             && !text.contains(" #");
-        match plain {
-            true => Ok(Value::from(text)),
-            false => Err(self.error(&format!("`{text}` needs quotes"))),
-        }
+        if plain { Ok(Value::from(text)) } else { Err(self.error(&format!("`{text}` needs quotes"))) }
     }
 
     /// The lines that are deeper than `depth`, as they stand.

@@ -37,7 +37,7 @@ fn check_sums(profile: &Profile, traces: &[(Trace, Warnings)]) {
         assert_eq!(state.self_time.mass(), total.weight, "a trace counts with its weight");
         assert_eq!(state.duration.mass(), total.weight);
         assert!(state.edge_time.mass() <= total.weight);
-        assert_eq!(total.covered_ns + total.self_ns <= total.duration_ns, true);
+        assert!(total.covered_ns + total.self_ns <= total.duration_ns);
         assert!(total.children_ns >= total.covered_ns);
         critical += total.critical_ns;
         let tail: u128 = state.tail.iter().map(|cell| cell.critical_ns).sum();

@@ -60,14 +60,11 @@ pub fn apply(policy: &Policy, settings: &mut Settings) {
 
 /// The day, in UTC.
 pub fn today() -> Result<Day, Problem> {
-    match std::env::var(TODAY) {
-        Ok(text) => Day::parse(&text).ok_or_else(|| {
-            Problem::new(format!("{TODAY} is no date")).cause(format!("it is `{text}`")).hint("example: 2026-12-31")
-        }),
-        Err(_) => {
-            let seconds = jiff::Timestamp::now().as_second();
-            Ok(Day(seconds.div_euclid(86_400)))
-        }
+    if let Ok(text) = std::env::var(TODAY) { Day::parse(&text).ok_or_else(|| {
+        Problem::new(format!("{TODAY} is no date")).cause(format!("it is `{text}`")).hint("example: 2026-12-31")
+    }) } else {
+        let seconds = jiff::Timestamp::now().as_second();
+        Ok(Day(seconds.div_euclid(86_400)))
     }
 }
 

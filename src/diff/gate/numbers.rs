@@ -19,7 +19,7 @@ pub(super) fn is_latency(effect: &Effect) -> bool {
 }
 
 /// The worsening effect that says most, of those that `of` accepts.
-pub(super) fn worst<'a>(effects: &'a [Effect], of: impl Fn(&Effect) -> bool) -> Option<&'a Effect> {
+pub(super) fn worst(effects: &[Effect], of: impl Fn(&Effect) -> bool) -> Option<&Effect> {
     let shown = effects.iter().filter(|effect| effect.strength > Strength::None && is_worse(effect) && of(effect));
     shown.max_by(|a, b| a.strength.cmp(&b.strength).then(b.q.total_cmp(&a.q)))
 }

@@ -76,9 +76,9 @@ fn add(profile: &mut Profile, seen: &Seen) {
         if !seen.failed {
             instance.last_good_ns = instance.last_good_ns.max(seen.at);
         }
-        instance.share(key_hash, key, (seen.value % 2 == 0).then_some(value));
+        instance.share(key_hash, key, seen.value.is_multiple_of(2).then_some(value));
     }
-    let target = if seen.value % 5 == 0 { OperationId::NONE } else { linked };
+    let target = if seen.value.is_multiple_of(5) { OperationId::NONE } else { linked };
     *state.links.entry(target).or_default() += u128::from(mass);
     count(profile, seen);
 }
