@@ -63,7 +63,9 @@ pub fn open_one(source: &Source, said: Option<Said>, limits: &Limits) -> Result<
         Source::File(path) => of_file(path, limits).map_err(cannot)??,
     };
     let mut opened = Opened { name: source.name(), is_profile: false, place };
-    opened.is_profile = if let Some(said) = said { said == Said::Profile } else {
+    opened.is_profile = if let Some(said) = said {
+        said == Said::Profile
+    } else {
         let mut head = Vec::new();
         opened.read().and_then(|input| input.take(8).read_to_end(&mut head)).map_err(cannot)?;
         is_profile(&head)

@@ -81,7 +81,7 @@ fn conditions(out: &mut String, options: &Options) {
         ("replica_spread", options.replica_spread, 0.0),
         ("sampling", options.sampling, 1.0),
     ] {
-        if value.is_finite() && value != usual {
+        if value.is_finite() && value.total_cmp(&usual).is_ne() {
             put(out, format_args!(",\"{name}\":{value}"));
         }
     }

@@ -102,7 +102,7 @@ struct Split {
 }
 
 impl Split {
-    fn new(&mut self, batch: &Batch) {
+    fn divide(&mut self, batch: &Batch) {
         self.runs.clear();
         self.ids.clear();
         self.numbers.clear();
@@ -254,7 +254,7 @@ impl<'a> Assembler<'a> {
 impl Sink for Assembler<'_> {
     fn batch(&mut self, mut batch: Batch, symbols: &Symbols) {
         self.batches += 1;
-        self.split.new(&batch);
+        self.split.divide(&batch);
         let bytes = Arc::new(std::mem::take(&mut batch.bytes));
         let runs = std::mem::take(&mut self.split.runs);
         for runs in runs.chunk_by(|a, b| a.0 == b.0) {

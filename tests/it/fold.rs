@@ -10,6 +10,7 @@ use spandiff::ingest::population::{Assembler, Census, Summary};
 use spandiff::ingest::{self, Context, ReadReport, Rules, Sink};
 use spandiff::model::profile::{MAX_NAMES, ONE, Profile};
 use spandiff::model::{Limits, NO_PARENT, Symbols, Trace, TraceId, Warning, Warnings};
+use std::fmt::Write as _;
 use std::fs::File;
 
 fn fold<'a>(traces: impl IntoIterator<Item = &'a (Trace, Warnings)>) -> Profile {
@@ -198,7 +199,7 @@ fn traces_beyond_a_limit_are_left_out_and_counted() {
 fn many_names(id: u128, names: std::ops::Range<usize>) -> (Trace, Warnings) {
     let mut text = "shop GET /cart 900ms [server]\n".to_owned();
     for name in names {
-        text.push_str(&format!("  shop load item {name} 1ms\n    db SELECT 1ms [client]\n"));
+        let _ = writeln!(text, "  shop load item {name} 1ms\n    db SELECT 1ms [client]");
     }
     let mut trace = spandiff::model::fixture::trace(&text);
     trace.id = TraceId(id);
@@ -232,7 +233,7 @@ fn sampled(id: u128, state: &str) -> Vec<u8> {
     let mut request = crate::data::request(1, 1);
     for span in request.resource_spans.iter_mut().flat_map(|r| &mut r.scope_spans).flat_map(|s| &mut s.spans) {
         span.trace_id = id.to_be_bytes().to_vec();
-        span.trace_state = state.to_owned();
+        state.clone_into(&mut span.trace_state);
         span.kind = 2;
         span.start_time_unix_nano = 1_700_000_000_000_000_000;
         span.end_time_unix_nano = span.start_time_unix_nano + 1_000;

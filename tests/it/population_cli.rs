@@ -432,7 +432,7 @@ fn the_gate_ends_with_its_verdict() {
     bench.file("one.jsonl", &traces(0..1, "1", 30));
     assert_eq!(bench.run("gate one.jsonl one.jsonl").status.code(), Some(3));
     let formats = ["text", "json", "markdown", "junit", "github", "openmetrics", "chat"];
-    let reports: String = formats.iter().map(|format| format!(" --report {format}=out.{format}")).collect();
+    let reports = formats.map(|format| format!(" --report {format}=out.{format}")).concat();
     let first = bench.run(&format!("gate before.jsonl slow.jsonl --format json --threads 1{reports}"));
     let files: Vec<Vec<u8>> = formats.iter().map(|format| bench.bytes(&format!("out.{format}"))).collect();
     let second = bench.run(&format!("gate before.jsonl slow.jsonl --format json --threads 2{reports}"));

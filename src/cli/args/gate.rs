@@ -1,5 +1,5 @@
 //! Options of `spandiff gate` and `spandiff calibrate`.
-#![expect(clippy::doc_markdown, missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
+#![expect(missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
 
 use super::{FilterArgs, SideArgs};
 use crate::cli::policy;

@@ -1,5 +1,5 @@
 //! Options that say which traces stand on which side.
-#![expect(clippy::doc_markdown, missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
+#![expect(missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
 
 use super::values::{parse_long_time, parse_point};
 use clap::Args;

@@ -60,9 +60,11 @@ pub fn apply(policy: &Policy, settings: &mut Settings) {
 
 /// The day, in UTC.
 pub fn today() -> Result<Day, Problem> {
-    if let Ok(text) = std::env::var(TODAY) { Day::parse(&text).ok_or_else(|| {
-        Problem::new(format!("{TODAY} is no date")).cause(format!("it is `{text}`")).hint("example: 2026-12-31")
-    }) } else {
+    if let Ok(text) = std::env::var(TODAY) {
+        Day::parse(&text).ok_or_else(|| {
+            Problem::new(format!("{TODAY} is no date")).cause(format!("it is `{text}`")).hint("example: 2026-12-31")
+        })
+    } else {
         let seconds = jiff::Timestamp::now().as_second();
         Ok(Day(seconds.div_euclid(86_400)))
     }

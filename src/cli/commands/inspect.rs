@@ -49,7 +49,9 @@ pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
     }
     let mut merged = found.warnings();
     merged.merge(&overview.catalog.warnings());
-    held.iter().for_each(|(_, profile)| merged.merge(&profile.totals.warnings));
+    for (_, profile) in &held {
+        merged.merge(&profile.totals.warnings);
+    }
     let mut view = view(&overview.catalog, &found, &merged, inputs.wanted);
     view.sampling = (!overview.catalog.is_empty()).then(|| overview.sampling.name());
     view.profiles = held.iter().map(|(name, profile)| profiles::view(name, profile)).collect();

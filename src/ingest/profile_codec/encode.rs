@@ -29,7 +29,7 @@ pub fn message(profile: &Profile, write: &mut dyn FnMut(&[u8]) -> io::Result<()>
         };
         field(3, &message, &mut buffer);
     }
-    field(4, &encoder.totals(&profile.totals), &mut buffer);
+    field(4, &Encoder::totals(&profile.totals), &mut buffer);
     for path in profile.paths() {
         write(&buffer)?;
         buffer.clear();
@@ -52,7 +52,7 @@ struct Encoder<'a> {
 }
 
 impl Encoder<'_> {
-    fn totals(&self, totals: &Totals) -> wire::Totals {
+    fn totals(totals: &Totals) -> wire::Totals {
         wire::Totals {
             traces: count(totals.traces),
             spans: count(totals.spans),

@@ -75,10 +75,9 @@ fn of_finding(index: usize, finding: &Finding, class: &str, verdict: &Verdict) -
     let failing = reason.map_or(Outcome::Fail, |reason| reason.result);
     let (outcome, said) = match role {
         Role::Fails => (failing, message),
-        Role::Warns => (Outcome::Warn, message),
+        Role::Warns | Role::Told => (Outcome::Warn, message),
         Role::Explains => (Outcome::Warn, format!("explains the entry point: {message}")),
         Role::Accepted => (Outcome::Warn, format!("accepted: {message}")),
-        Role::Told => (Outcome::Warn, message),
     };
     case(&name, class, outcome, &said, None)
 }

@@ -18,7 +18,7 @@ const LARGEST_SHARE: f64 = 10.0;
 
 /// A row: what it is, and its part of the mean's and the tail's change.
 struct Row<'a> {
-    row: &'a AttributionRow,
+    part: &'a AttributionRow,
     mean_ns: i64,
     tail_ns: i64,
 }
@@ -60,14 +60,15 @@ fn sum<'a>(rows: impl Iterator<Item = &'a AttributionRow>) -> i64 {
 fn joined<'a>(mean: &'a [AttributionRow], tail: &'a [AttributionRow]) -> Vec<Row<'a>> {
     let same =
         |a: &AttributionRow, b: &AttributionRow| a.finding == b.finding && (a.finding.is_some() || a.label == b.label);
-    let mut rows: Vec<Row<'a>> = mean.iter().map(|row| Row { row, mean_ns: row.contribution_ns, tail_ns: 0 }).collect();
+    let mut rows: Vec<Row<'a>> =
+        mean.iter().map(|row| Row { part: row, mean_ns: row.contribution_ns, tail_ns: 0 }).collect();
     for part in tail {
-        match rows.iter_mut().find(|row| same(row.row, part)) {
+        match rows.iter_mut().find(|row| same(row.part, part)) {
             Some(row) => row.tail_ns = row.tail_ns.saturating_add(part.contribution_ns),
-            None => rows.push(Row { row: part, mean_ns: 0, tail_ns: part.contribution_ns }),
+            None => rows.push(Row { part, mean_ns: 0, tail_ns: part.contribution_ns }),
         }
     }
-    rows.sort_by_key(|row| row.row.finding.is_none());
+    rows.sort_by_key(|row| row.part.finding.is_none());
     rows
 }
 
@@ -81,7 +82,7 @@ fn table(
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let rows = joined(mean, tail);
-    let rest = rows.iter().filter(|row| row.row.finding.is_none()).count();
+    let rest = rows.iter().filter(|row| row.part.finding.is_none()).count();
     let listed = rows.len() - rest;
     let shown = listed.min(options.list);
     let (first, others) = rows.split_at(shown);
@@ -99,9 +100,9 @@ fn table(
     table.head(title, out)?;
     let mut numbers = means.iter().zip(&tails);
     for row in &lines {
-        let finding = row.row.finding.and_then(|finding| diff.findings.get(finding));
-        let label = finding.and_then(Finding::operation).map_or_else(|| row.row.label.clone(), place);
-        let rank = row.row.finding.map_or(String::new(), |finding| (finding + 1).to_string());
+        let finding = row.part.finding.and_then(|finding| diff.findings.get(finding));
+        let label = finding.and_then(Finding::operation).map_or_else(|| row.part.label.clone(), place);
+        let rank = row.part.finding.map_or(String::new(), |finding| (finding + 1).to_string());
         let head = format!("{rank:>3} {}", paint(finding.map_or(Mark::Equal, mark_of), page));
         table.row(&head, &label, numbers.next(), row.mean_ns, out)?;
     }

@@ -32,12 +32,14 @@ pub(super) fn table(diff: &Diff, options: &Options, page: &Page, out: &mut dyn W
     let title = counted(diff.entry_points.len() as u64, "entry point", "entry points");
     if page.width >= 4 + NAME + numbers {
         let name = page.width - 4 - numbers;
-        let titles: String =
-            TITLES.iter().zip(widths).map(|(title, width)| format!("  {}", page.right(title, width))).collect();
+        let row = |cells: &[&str]| {
+            let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| page.right(cell, width)).collect();
+            format!("  {}", cells.join("  "))
+        };
+        let titles = row(&TITLES);
         writeln!(out, "\n{}", page.paint(STRONG, &format!("{}{titles}", page.left(&title, name + 4))))?;
         for (entry, cells) in &rows {
-            let cells: String =
-                cells.iter().zip(widths).map(|(cell, width)| format!("  {}", page.right(cell, width))).collect();
+            let cells = row(&cells.each_ref().map(String::as_str));
             let place = page.left(&page.show(place(&entry.operation)), name);
             writeln!(out, "  {} {place}{cells}", paint(entry, page))?;
         }

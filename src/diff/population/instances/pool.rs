@@ -2,7 +2,7 @@
 
 use crate::diff::population::work::{SIDES, Work};
 use crate::model::profile::{Instance, InstanceKey, PathState, Profile};
-use crate::model::{Kind, Pair, Side};
+use crate::model::{Pair, Side};
 use std::collections::BTreeMap;
 
 /// Beginnings of the keys that name a process or the machine below it. They change with every rollout.
@@ -188,11 +188,5 @@ impl Pool<'_> {
     pub fn ratio(&self, from: Side, caller: usize) -> f64 {
         let traffic = self.traffic.get(caller).copied().unwrap_or_default();
         if *traffic.get(from) > 0.0 { traffic.get(from.other()) / traffic.get(from) } else { 0.0 }
-    }
-
-    /// Whether the callers call (client, producer): then the instances are their peers.
-    pub fn is_called(&self, work: &Work<'_>) -> bool {
-        let kind = |caller: &Caller<'_>| work.operation_at(Side::After, caller.nodes.after).map(|known| known.kind);
-        self.callers.iter().any(|caller| matches!(kind(caller), Some(Kind::Client | Kind::Producer)))
     }
 }
