@@ -412,7 +412,7 @@ fn an_empty_side_says_which_condition_no_trace_meets() {
         let output = bench.run(&format!("gate {words}"));
         assert_eq!(output.status.code(), Some(3), "{words}: {}", error(&output));
         assert!(error(&output).contains(parts[0]), "{words}: {}", error(&output));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("inconclusive"), "{words}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("INCONCLUSIVE"), "{words}");
     }
     bench.file("empty.jsonl", "");
     for flags in ["", "--on-inconclusive pass", "--fail-on never --on-inconclusive pass"] {
