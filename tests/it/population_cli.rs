@@ -316,10 +316,19 @@ fn sides_are_chosen_by_files_times_and_conditions() {
     assert_eq!(sides(&version("service.version=1", "service.version=2")), [count(300), count(300)]);
     assert_eq!(sides(&version("service.version=1", "shop:service.version!~^1$")), [count(300), count(300)]);
     // What meets both stands on neither side, and is counted.
-    let both = version("service.version=1", "service.version~[12]");
-    let json = bench.json(&format!("diff --format json {both}"));
-    assert_eq!(json["inputs"]["after"]["warnings"][0]["code"], "both_sides", "{}", json["inputs"]["after"]);
-    assert_eq!(json["inputs"]["after"]["warnings"][0]["count"], 300);
+    let second = traces(600..610, "2", 30).replace("00000000000000a", "00000000000000b");
+    bench.file("mixed.jsonl", &(traces(600..610, "1", 30) + &second));
+    let chosen = version("service.version=1", "service.version=2");
+    let json = bench.json(&format!("diff --format json --input mixed.jsonl {chosen}"));
+    for side in ["before", "after"] {
+        assert_eq!(json["inputs"][side]["traces"], 300);
+        let warnings = json["inputs"][side]["warnings"].as_array().unwrap();
+        let both = warnings.iter().find(|warning| warning["code"] == "both_sides").unwrap();
+        assert_eq!(both["count"], 10);
+    }
+    let shown =
+        bench.fails(2, "diff --input mixed.jsonl --before-where service.version=1 --after-where service.version=2");
+    assert!(shown.contains("10 traces that meet the conditions of both sides were left out"), "{shown}");
 }
 
 #[test]
@@ -403,7 +412,7 @@ fn an_empty_side_says_which_condition_no_trace_meets() {
         let output = bench.run(&format!("gate {words}"));
         assert_eq!(output.status.code(), Some(3), "{words}: {}", error(&output));
         assert!(error(&output).contains(parts[0]), "{words}: {}", error(&output));
-        assert!(String::from_utf8_lossy(&output.stdout).contains("inconclusive"), "{words}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("INCONCLUSIVE"), "{words}");
     }
     bench.file("empty.jsonl", "");
     for flags in ["", "--on-inconclusive pass", "--fail-on never --on-inconclusive pass"] {

@@ -15,7 +15,8 @@ use crate::cli::progress::Progress;
 use crate::cli::reading::{Found, Reader, hash_of_hashes, total_bytes};
 use crate::diff::{InputSide, Note, Sampling};
 use crate::model::profile::Totals;
-use crate::model::{Pair, Side, TraceId, Warnings};
+use crate::model::{Pair, Side, TraceId, Warning, Warnings};
+use crate::report::units::counted;
 use std::sync::atomic::AtomicBool;
 
 /// One side, folded.
@@ -216,6 +217,11 @@ fn stream(sources: &[&Opened], sink: &mut dyn TraceSink, reader: Reader<'_>) -> 
     Ok(streamed)
 }
 
+fn both_sides(traces: u64) -> String {
+    let traces = counted(traces, "trace", "traces");
+    format!("{traces} that meet the conditions of both sides were left out")
+}
+
 /// Why sides are empty, one problem for each; nothing when both hold traces.
 pub fn empty(common: &Common, settings: &Settings, sides: &Sides, folded: &Pair<Folded>) -> Vec<Problem> {
     let is_empty = |side: Side| folded.get(side).profile.totals.traces == 0;
@@ -233,7 +239,9 @@ pub fn empty(common: &Common, settings: &Settings, sides: &Sides, folded: &Pair<
             let mut seen = diagnosis::Seen::new(sides);
             // It was read a moment ago: what can still go wrong is no better explanation.
             let _ = stream(&opening.those(false), &mut seen, reader);
-            seen.explain(*side, sides)
+            let both = folded.get(*side).profile.totals.warnings.count(Warning::BothSides);
+            let problem = seen.explain(*side, sides);
+            if both == 0 { problem } else { problem.cause(both_sides(both)) }
         })
     };
     let problems: Vec<Problem> = empty.iter().map(explain).collect();
