@@ -14,7 +14,6 @@ const PATHS: usize = 20;
 /// What came of many deployments.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Counts {
-    pub runs: u64,
     /// With a finding at a call path: drift is none.
     pub flagged: u64,
     /// With something that would fail a gate.
@@ -46,7 +45,7 @@ fn fails(diff: &Diff) -> bool {
 
 /// Deployments in which nothing changed but the weather.
 pub fn nothing_changed(runs: u64, traces: u64, climate: Climate, seed: u64) -> Counts {
-    let mut counts = Counts { runs, ..Counts::default() };
+    let mut counts = Counts::default();
     for run in 0..runs {
         let mut random = Random(seed.wrapping_add(run.wrapping_mul(0x5851_f42d_4c95_7f2d)));
         let plans = with_traces(plans(ENTRIES, PATHS, &mut random), traces);
@@ -61,7 +60,7 @@ pub fn nothing_changed(runs: u64, traces: u64, climate: Climate, seed: u64) -> C
 
 /// Deployments in which one path of all became `ratio` times as slow.
 pub fn one_slower(runs: u64, traces: u64, ratio: f64, climate: Climate, seed: u64) -> Counts {
-    let mut counts = Counts { runs, ..Counts::default() };
+    let mut counts = Counts::default();
     for run in 0..runs {
         let mut random = Random(seed.wrapping_add(run.wrapping_mul(0x5851_f42d_4c95_7f2d)));
         let mut plans = with_traces(plans(ENTRIES, PATHS, &mut random), traces);
