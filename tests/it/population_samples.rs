@@ -34,9 +34,9 @@ const SAMPLES: [Sample; 9] = [
     Sample {
         folder: "maintenance",
         made: &[
-            ("--system fleet --change maintenance --traces 45000 --window 3600 --seed 22", SIDES),
+            ("--system fleet --change maintenance --traces 60000 --window 3600 --seed 22", SIDES),
             (
-                "--system fleet --change maintenance-trial --traces 45000 --traces-after 2000 --window 3600 --seed 22",
+                "--system fleet --change maintenance-trial --traces 60000 --traces-after 2000 --window 3600 --seed 22",
                 &[("after.binpb", "trial.spanprofile")],
             ),
         ],
