@@ -55,12 +55,28 @@ pub(super) fn durations(work: &Work<'_>, group: &Group, side: Side) -> Histogram
 
 /// Tests every group. Entry points are not freed of what the environment does to all paths: a user notices that, too.
 pub(super) fn tested(work: &Work<'_>, groups: &Groups, environment: Environment) -> Vec<Tested> {
-    let not_centred = Environment { mu: 0.0, ..environment };
     // What came or went is told as such: shares are of what both sides have.
     let matched = groups.list.iter().filter(|group| group.is_matched()).map(|group| group.traces(work));
     let all =
         matched.fold(Pair::new(0, 0), |all, traces| Pair::new(all.before + traces.before, all.after + traces.after));
-    groups.list.iter().map(|group| tested_group(work, group, not_centred, all)).collect()
+    groups
+        .list
+        .iter()
+        .enumerate()
+        .map(|(number, group)| {
+            let tau = environment.tau * concentration(work, groups, number);
+            tested_group(work, group, Environment { mu: 0.0, tau }, all)
+        })
+        .collect()
+}
+
+/// How far an entry point scatters when each of its paths scatters by one: it is a sum of them, so what is harmless in
+/// each evens out. The root of the sum of the squares of their shares of the critical path; 1 for a single path.
+fn concentration(work: &Work<'_>, groups: &Groups, group: usize) -> f64 {
+    let of_group = work.nodes(Side::After).filter(|&node| groups.of(Side::After, node) == Some(group));
+    let parts: Vec<f64> = of_group.map(|node| plain(work.sums(Side::After, node).critical_ns)).collect();
+    let whole: f64 = parts.iter().sum();
+    if whole > 0.0 { parts.iter().map(|part| (part / whole).powi(2)).sum::<f64>().sqrt() } else { 1.0 }
 }
 
 fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: Pair<u64>) -> Tested {

@@ -8,7 +8,6 @@ use super::latency::{Timed, bounds, measure};
 use super::work::{Family, Work};
 use super::{calls, canary, context, errors, shape, structure, times};
 use crate::diff::draft::Drafts;
-use crate::diff::effects::Strength;
 use crate::diff::types::Note;
 use crate::diff::units::Units;
 use crate::model::{Pair, Side};
@@ -59,16 +58,14 @@ fn find_structure(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, exp
     notes
 }
 
-/// Paths below an entry point that changed explain it; what changed elsewhere is worth a warning at most.
+/// Paths below an entry point that changed explain it and are a family of their own. What a change is worth elsewhere is
+/// up to the gate: a warning, unless the path is critical.
 fn judge_times(work: &Work<'_>, groups: &Groups, tested: &[Tested], drifts: &Drifts, measured: &mut [Timed]) {
     let explains = |place: Pair<u32>| {
         let group = groups.of(Side::After, place.after);
         group.and_then(|group| tested.get(group)).is_some_and(Tested::is_shifted)
     };
     for one in measured.iter_mut() {
-        if !explains(one.place) {
-            one.test.most = Strength::Warn;
-        }
         let environment = drifts.of(groups.of(Side::After, one.place.after));
         let bounds = bounds(work, one.place, environment);
         one.test(work, &bounds);
