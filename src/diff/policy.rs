@@ -353,7 +353,7 @@ mod tests {
         assert_eq!(policy.settings(&path("PING")).min_effect, Some(0.1));
         let population = policy.population();
         assert!((population.min_effect_at(&path("GET /")) - 0.2).abs() < 1e-12);
-        assert!((population.min_effect_at(&path("a/b")) - 0.05).abs() < 1e-12);
+        assert!((population.min_effect_at(&path("a/b")) - 0.1).abs() < 1e-12);
         assert_eq!(Policy::default().population(), PopulationOptions::default());
     }
 
