@@ -63,7 +63,7 @@ fn sample() -> Diff {
         gone,
         Finding {
             contribution_ns: 0,
-            title: "GET /search 50 % -> 30 % of the traffic".into(),
+            title: "traffic moved between entry points: GET /search 50 % -> 30 % of the traffic".into(),
             ..finding(FindingKind::Mix, "GET /search", &[])
         },
     ];
@@ -214,7 +214,7 @@ environment: unchanged call paths scatter by ±2 %
 coverage: the after side exercised 98 % of the before side's call paths, 25 % of its instances
 ";
     assert!(wide.starts_with(expected), "{wide}");
-    let row = "  ▲ shop ▸ POST /checkout          1,000 → 1,000  98 ms → 119 ms  220 ms → 266 ms  ×1.21 [1.12, 1.31]  \
+    let row = "  ▲ shop ▸ POST /checkout            1,000 → 1,000  98 ms → 119 ms  220 ms → 266 ms  ×1.21 [1.12, 1.31]  \
                0.10 % → 2.30 %\n";
     assert!(wide.contains(row), "{wide}");
     let narrow = population(&sample(), 80);
