@@ -294,7 +294,8 @@ fn everything_has_its_bound() {
     assert!(markdown.starts_with("<!-- spandiff-gate -->\n## ❌ spandiff gate: FAIL\n"));
     assert!(markdown.contains("more findings, together"), "what is left out is counted");
     assert_eq!(markdown.matches("<details>").count(), markdown.matches("</details>").count());
-    assert!(!markdown.contains("<script"));
+    let prose = crate::report::outside_code(&markdown);
+    assert!(!prose.contains("<script") && !prose.contains("@everyone"), "outside of code nothing is obeyed");
     let chat = written(GateFormat::Chat, diff.clone());
     assert!(chat.lines().count() <= 5 && chat.chars().count() <= 3_000, "{}", chat.chars().count());
     assert!(!chat.contains(['<', '>', '@']), "{chat}");
