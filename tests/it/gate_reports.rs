@@ -63,7 +63,7 @@ fn sample() -> Diff {
         gone,
         Finding {
             contribution_ns: 0,
-            title: "GET /search 50 % -> 30 % of the traffic".into(),
+            title: "traffic moved between entry points: GET /search 50 % -> 30 % of the traffic".into(),
             ..finding(FindingKind::Mix, "GET /search", &[])
         },
     ];
@@ -214,7 +214,7 @@ environment: unchanged call paths scatter by ±2 %
 coverage: the after side exercised 98 % of the before side's call paths, 25 % of its instances
 ";
     assert!(wide.starts_with(expected), "{wide}");
-    let row = "  ▲ shop ▸ POST /checkout          1,000 → 1,000  98 ms → 119 ms  220 ms → 266 ms  ×1.21 [1.12, 1.31]  \
+    let row = "  ▲ shop ▸ POST /checkout            1,000 → 1,000  98 ms → 119 ms  220 ms → 266 ms  ×1.21 [1.12, 1.31]  \
                0.10 % → 2.30 %\n";
     assert!(wide.contains(row), "{wide}");
     let narrow = population(&sample(), 80);
@@ -294,7 +294,8 @@ fn everything_has_its_bound() {
     assert!(markdown.starts_with("<!-- spandiff-gate -->\n## ❌ spandiff gate: FAIL\n"));
     assert!(markdown.contains("more findings, together"), "what is left out is counted");
     assert_eq!(markdown.matches("<details>").count(), markdown.matches("</details>").count());
-    assert!(!markdown.contains("<script"));
+    let prose = crate::report::outside_code(&markdown);
+    assert!(!prose.contains("<script") && !prose.contains("@everyone"), "outside of code nothing is obeyed");
     let chat = written(GateFormat::Chat, diff.clone());
     assert!(chat.lines().count() <= 5 && chat.chars().count() <= 3_000, "{}", chat.chars().count());
     assert!(!chat.contains(['<', '>', '@']), "{chat}");

@@ -395,7 +395,7 @@ fn markdown_fits_a_comment_whatever_the_findings_are() {
 }
 
 /// The text without its code spans: a run of backticks, what it holds, the same run again.
-fn outside_code(text: &str) -> String {
+pub fn outside_code(text: &str) -> String {
     let mut prose = String::new();
     let mut rest = text;
     while let Some(at) = rest.find('`') {

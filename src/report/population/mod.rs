@@ -72,7 +72,7 @@ fn side_line(side: Side, input: &InputSide) -> Vec<String> {
 /// What traffic between entry points did to the mean over all requests.
 fn mix(diff: &Diff) -> Option<String> {
     let finding = diff.findings.iter().find(|finding| finding.kind == FindingKind::Mix)?;
-    Some(format!("traffic moved between entry points: {}", finding.title))
+    Some(finding.title.clone())
 }
 
 /// What moved everywhere alike, and the noise of the environment.
