@@ -4,15 +4,13 @@ use super::columns::{Part, ascending, counts, masses, numbers, of_rows, pieces};
 use super::generated as wire;
 use super::{MESSAGE_BYTES, ProfileError, SCHEMA};
 use crate::model::profile::{
-    Bucket, ENTRY_SHARDS, Exemplar, Exemplars, Instance, Instances, KeyCounts, PathState, Profile, SHARDS, Shards,
-    Sums, TailCell, Timeline, Totals, ValueCount, ValueCounts, stable_hash,
+    Bucket, Cell, ENTRY_SHARDS, Exemplar, Exemplars, Histogram, Instance, Instances, KeyCounts, PathState, Profile,
+    SHARDS, Shards, Sums, TailCell, Timeline, Totals, ValueCount, ValueCounts, bin_of, stable_hash,
 };
 use crate::model::wire::{Field, Fields};
 use crate::model::{
     Kind, Limits, NO_PARENT, Operation, OperationId, SpanId, Symbol, Symbols, TraceId, Warning, Warnings,
 };
-use crate::stats::Histogram;
-use crate::stats::histogram::{Cell, bin_of};
 use prost::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;

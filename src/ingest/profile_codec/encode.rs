@@ -4,11 +4,10 @@ use super::SCHEMA;
 use super::columns::{count, differences, fixed};
 use super::generated as wire;
 use crate::model::profile::{
-    Exemplar, Exemplars, Instances, KeyCounts, Path, PathState, Profile, Shards, Timeline, Totals, ValueCounts,
-    stable_hash,
+    Exemplar, Exemplars, Histogram, Instances, KeyCounts, Path, PathState, Profile, Shards, Timeline, Totals,
+    ValueCounts, stable_hash,
 };
 use crate::model::{NO_PARENT, OperationId, Symbol};
-use crate::stats::Histogram;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::io;

@@ -42,7 +42,7 @@ fn add(profile: &mut Profile, seen: &Seen) {
     let [key_hash, value_hash] = texts.each_ref().map(|text| stable_hash(text.as_bytes()));
     let linked = profile.operations.intern(operation(seen.value));
     let state = profile.state_mut(parent).unwrap();
-    let bin = crate::stats::histogram::bin_of(seen.ns);
+    let bin = crate::model::profile::bin_of(seen.ns);
     state.self_time.add(shard, bin, mass);
     state.edge_time.add(shard, bin / 2, u64::MAX);
     state.duration.add(if entry { shard } else { 0 }, bin, mass);

@@ -13,7 +13,7 @@ mod timeline;
 mod totals;
 mod values;
 
-pub use crate::stats::histogram::{ONE, bin_of};
+pub use crate::stats::histogram::{Cell, Histogram, ONE, bin_of};
 pub use canonical::MAX_NAMES;
 pub use exemplars::{Exemplar, Exemplars};
 pub use instances::{Instance, InstanceKey, Instances};
