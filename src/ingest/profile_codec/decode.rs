@@ -5,8 +5,8 @@ use super::generated as wire;
 use super::{MESSAGE_BYTES, ProfileError, SCHEMA};
 use crate::model::profile::Histogram;
 use crate::model::profile::{
-    Bucket, ENTRY_SHARDS, Exemplar, Exemplars, Instance, Instances, KeyCounts, PathState, Profile, SHARDS, Shards,
-    Sums, TailCell, Timeline, Totals, ValueCount, ValueCounts, stable_hash,
+    Bucket, Cell, ENTRY_SHARDS, Exemplar, Exemplars, Histogram, Instance, Instances, KeyCounts, PathState, Profile,
+    SHARDS, Shards, Sums, TailCell, Timeline, Totals, ValueCount, ValueCounts, bin_of, stable_hash,
 };
 use crate::model::profile::{Cell, bin_of};
 use crate::model::wire::{Field, Fields};

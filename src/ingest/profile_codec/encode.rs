@@ -5,8 +5,8 @@ use super::columns::{count, differences, fixed};
 use super::generated as wire;
 use crate::model::profile::Histogram;
 use crate::model::profile::{
-    Exemplar, Exemplars, Instances, KeyCounts, Path, PathState, Profile, Shards, Timeline, Totals, ValueCounts,
-    stable_hash,
+    Exemplar, Exemplars, Histogram, Instances, KeyCounts, Path, PathState, Profile, Shards, Timeline, Totals,
+    ValueCounts, stable_hash,
 };
 use crate::model::{NO_PARENT, OperationId, Symbol};
 use prost::Message;
