@@ -3,12 +3,10 @@
 use super::columns::{Part, ascending, counts, masses, numbers, of_rows, pieces};
 use super::generated as wire;
 use super::{MESSAGE_BYTES, ProfileError, SCHEMA};
-use crate::model::profile::Histogram;
 use crate::model::profile::{
     Bucket, Cell, ENTRY_SHARDS, Exemplar, Exemplars, Histogram, Instance, Instances, KeyCounts, PathState, Profile,
     SHARDS, Shards, Sums, TailCell, Timeline, Totals, ValueCount, ValueCounts, bin_of, stable_hash,
 };
-use crate::model::profile::{Cell, bin_of};
 use crate::model::wire::{Field, Fields};
 use crate::model::{
     Kind, Limits, NO_PARENT, Operation, OperationId, SpanId, Symbol, Symbols, TraceId, Warning, Warnings,

@@ -3,7 +3,6 @@
 use super::SCHEMA;
 use super::columns::{count, differences, fixed};
 use super::generated as wire;
-use crate::model::profile::Histogram;
 use crate::model::profile::{
     Exemplar, Exemplars, Histogram, Instances, KeyCounts, Path, PathState, Profile, Shards, Timeline, Totals,
     ValueCounts, stable_hash,
