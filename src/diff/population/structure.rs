@@ -13,7 +13,7 @@ use crate::diff::kind::FindingKind;
 use crate::diff::structure::{TakenOver, taken_over};
 use crate::diff::types::{Confidence, MatchInfo, Note};
 use crate::diff::units::{Role, Units};
-use crate::model::{Pair, Side, units};
+use crate::model::{Pair, Side, Warning, units};
 use crate::stats::absence::{needed_for_absence, p_absent};
 use crate::stats::counts;
 
@@ -119,7 +119,21 @@ pub(super) fn candidates(work: &Work<'_>, units: &Pair<Units>, explained: &Pair<
         place.get(side).is_some_and(|node| explained.get(side).get(node as usize) == Some(&true))
     };
     found.retain(|one| !SIDES.into_iter().any(|side| is_explained(side, one.place)));
+    found.retain(|one| !is_orphaned(work, one));
     found
+}
+
+/// Whether a path that only one side has is one of the other side's whose parent was not recorded here: what hangs
+/// below the entry point for want of its parent, or what is missing between the two, says nothing about the program.
+fn is_orphaned(work: &Work<'_>, candidate: &Candidate) -> bool {
+    let Seen { side, parent, .. } = candidate.seen;
+    let orphans = |side: Side| work.profiles.get(side).totals.warnings.count(Warning::MissingParent) > 0;
+    if !matches!(candidate.what, What::Alone) || !orphans(side) || work.parent(side, parent) != ROOT {
+        return false;
+    }
+    let Some(top) = *candidate.place.get(side) else { return false };
+    let operation = work.node(side, top).operation;
+    work.nodes(side.other()).any(|node| work.node(side.other(), node).operation == operation)
 }
 
 fn all_candidates(work: &Work<'_>, units: &Pair<Units>) -> Vec<Candidate> {

@@ -275,7 +275,12 @@ impl Lexicon {
                 semconv::CanonicalValue::Sent(value) => Content::of_value(value),
                 made @ semconv::CanonicalValue::Made(_) => Content::made(&made.as_value()),
             };
-            let value = self.value(&content, strings);
+            // The same spelling as on the fast way, whatever the key was called when it was sent.
+            let value = if known.respelled {
+                counted(&spelled(&value.as_value()), strings)
+            } else {
+                self.value(&content, strings)
+            };
             looked.push(&known, value, content);
         }
     }
@@ -336,8 +341,7 @@ impl Lexicon {
             Some(current) => (current, Content::made(&current)),
             None => (sent, Content::of_value(&sent)),
         };
-        let spelled = || if let Value::Double(_) = value { MASK.to_owned() } else { value.to_string() };
-        (self.remembered(RESPELLED + number, any, spelled, strings), current)
+        (self.remembered(RESPELLED + number, any, || spelled(&value), strings), current)
     }
 
     #[inline]
@@ -355,6 +359,11 @@ impl Lexicon {
         slot.counted = counted(&text(), strings);
         slot.counted
     }
+}
+
+/// A code in full.
+fn spelled(value: &Value<'_>) -> String {
+    if let Value::Double(_) = value { MASK.to_owned() } else { value.to_string() }
 }
 
 /// The value without identifiers.

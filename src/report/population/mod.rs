@@ -54,7 +54,7 @@ fn headline(diff: &Diff, page: &Page, out: &mut dyn Write) -> io::Result<()> {
 
 /// Where a side comes from, when it was and how busy.
 fn side_line(side: Side, input: &InputSide) -> Vec<String> {
-    let first = input.sources.first().map_or("?", String::as_str);
+    let first = input.sources.first().map_or("?", |name| name.trim_end());
     let others = input.sources.len().saturating_sub(1);
     let others = if others > 0 { format!(" and {} more", count(others as u64)) } else { String::new() };
     let mut parts = vec![format!("{}: {first}{others}", side.name())];

@@ -1,5 +1,6 @@
 //! All instances of one key, gathered from every call path that speaks of them.
 
+use crate::align::MatchReason;
 use crate::diff::population::work::{SIDES, Work};
 use crate::model::profile::{Instance, InstanceKey, PathState, Profile};
 use crate::model::{Pair, Side};
@@ -81,7 +82,12 @@ pub(super) fn gather<'a>(work: &'a Work<'_>) -> Vec<Pool<'a>> {
             continue;
         };
         let states = Pair::new(before, after);
+        let split = calls_another_service(work, nodes);
         for key in keys_of(work, states) {
+            if split && !is_process_key(&key) {
+                // Another service has another address: told by what was split.
+                continue;
+            }
             let service = if is_process_key(&key) {
                 work.operation_at(Side::After, nodes.after).map_or_else(String::new, |known| known.service.to_string())
             } else {
@@ -93,6 +99,11 @@ pub(super) fn gather<'a>(work: &'a Work<'_>) -> Vec<Pool<'a>> {
     }
     let profiles = Pair::new(&*work.profiles.before, &*work.profiles.after);
     callers.into_iter().filter_map(|((key, service), callers)| pool(profiles, &key, service, callers)).collect()
+}
+
+/// Whether what is called went to another service.
+fn calls_another_service(work: &Work<'_>, nodes: Pair<u32>) -> bool {
+    work.trees.after.children(nodes.after).any(|child| work.is_match(Side::After, child, MatchReason::Split))
 }
 
 /// The keys that name instances at a path: of a caller those it calls, of everything else also its own process.
