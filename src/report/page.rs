@@ -66,6 +66,8 @@ impl Page {
 
     /// At most `width` columns; what is too much goes out of the middle, where names differ least.
     pub fn shorten(&self, text: &str, width: usize) -> String {
+        // A blank at the end of a name is not seen, but would stand at the end of a line.
+        let text = text.trim_end();
         if text.width() <= width {
             return text.to_owned();
         }
