@@ -288,7 +288,12 @@ impl Matcher<'_> {
             let below = below();
             (MatchReason::Layer, if below < SIMILAR { 0.0 } else { 0.6 + 0.4 * below })
         } else if self.facts.same_work(x.operation, y.operation) {
-            let alike = if leaves { f64::from(u8::from(depth == 0)) } else { below() };
+            // What moved to another service took its own spans along: below, too, the service says nothing.
+            let alike = if leaves {
+                f64::from(u8::from(depth == 0))
+            } else {
+                similarity::dice_of_sorted(&self.facts.work(&x.below), &self.facts.work(&y.below))
+            };
             (MatchReason::Split, if alike < SIMILAR { 0.0 } else { 0.5 + 0.4 * alike })
         } else if leaves || depth > 1 {
             return None;

@@ -179,6 +179,18 @@ impl OperationFacts {
         self.both(a, b).is_some_and(|(a, b)| a.kind == b.kind && a.name == b.name && a.service != b.service)
     }
 
+    /// Kinds and names of operations whatever their service, sorted, each once.
+    pub fn work(&self, operations: &[OperationId]) -> Vec<(Kind, u32)> {
+        let mut work: Vec<(Kind, u32)> = operations
+            .iter()
+            .filter_map(|id| self.facts.get(id.0 as usize))
+            .map(|facts| (facts.kind, facts.name))
+            .collect();
+        work.sort_unstable();
+        work.dedup();
+        work
+    }
+
     /// Dice coefficient of the name tokens, 0 to 1.
     pub fn name_similarity(&self, a: OperationId, b: OperationId) -> f64 {
         self.both(a, b).map_or(0.0, |(a, b)| super::similarity::dice_of_sorted(&a.tokens, &b.tokens))
