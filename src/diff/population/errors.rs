@@ -71,6 +71,11 @@ pub(super) fn test(counts: Pair<(u64, u64)>) -> Test {
 pub(super) fn add(work: &Work<'_>, drafts: &mut Drafts, candidates: Vec<Candidate>) {
     for mut candidate in candidates {
         let Some(confidence) = verdict(work, &mut candidate) else { continue };
+        if let Some(draft) = retried(drafts, candidate.place) {
+            draft.evidence.push(title(work, &candidate, &[], Side::After));
+            draft.effects.push(candidate.test.effect);
+            continue;
+        }
         let estimate = candidate.test.effect.estimate;
         let (kind, worse) =
             if estimate > 0.0 { (FindingKind::Failing, Side::After) } else { (FindingKind::Recovered, Side::Before) };
@@ -83,6 +88,15 @@ pub(super) fn add(work: &Work<'_>, drafts: &mut Drafts, candidates: Vec<Candidat
         *draft.exemplars.get_mut(worse) = work.exemplars(worse, *place.get(worse), true);
         own(drafts, place, draft);
     }
+}
+
+/// The draft of calls that are made again because tries fail: one cause, told once.
+fn retried(drafts: &mut Drafts, place: Pair<u32>) -> Option<&mut Draft> {
+    drafts.list.iter_mut().find(|draft| {
+        let is_here = draft.nodes.after.first() == Some(&place.after);
+        let calls = matches!(draft.kind, FindingKind::CallsUp | FindingKind::CallsDown);
+        is_here && calls && draft.evidence.iter().any(|line| line.starts_with("retry"))
+    })
 }
 
 fn own(drafts: &mut Drafts, place: Pair<u32>, draft: Draft) {

@@ -92,6 +92,10 @@ pub(super) fn measure(work: &Work<'_>) -> Vec<Timed> {
         };
         for metric in [Metric::SelfTime, Metric::EdgeTime] {
             let samples = Pair::new(histogram(before, metric), histogram(after, metric));
+            // What came between caller and callee took the edge, or gave it back.
+            if metric == Metric::EdgeTime && !has_same_caller(work, place) {
+                continue;
+            }
             if is_comparable(samples) {
                 measured.extend(timed(place, metric, samples, traces));
             }
@@ -117,6 +121,12 @@ fn tails(work: &Work<'_>, measured: &[Timed]) -> Vec<Timed> {
     order.sort_by_key(|&(_, index)| index);
     let tail = |&(_, index): &(u128, usize)| Some(Timed { is_tail: true, ..measured.get(index)?.clone() });
     order.iter().filter_map(tail).collect()
+}
+
+/// Whether the callers of a place correspond to each other.
+fn has_same_caller(work: &Work<'_>, place: Pair<u32>) -> bool {
+    let caller = work.parent(Side::After, place.after);
+    work.partner(Side::Before, work.parent(Side::Before, place.before)) == Some(caller)
 }
 
 /// Whether both sides have times, and not because one recorded what the other did not.

@@ -6,7 +6,7 @@ use crate::diff::kind::FindingKind;
 use crate::diff::options::DiffOptions;
 use crate::diff::paths::{PathId, Paths};
 use crate::diff::types::MatchInfo;
-use crate::model::profile::{ONE, PathState, Profile, Sums};
+use crate::model::profile::{KeyCounts, ONE, PathState, Profile, Sums, stable_hash};
 use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, SpanId, Symbol, TraceId, units};
 use std::sync::Arc;
 
@@ -246,9 +246,35 @@ fn tree_of(profile: &Profile) -> Tree {
             orphan: false,
             start_ns: 0,
             duration_ns: sums.duration_ns.checked_div(sums.calls).and_then(|ns| u64::try_from(ns).ok()).unwrap_or(0),
-            likeness: 0,
+            likeness: likeness(profile, &path.state),
         }
     }))
+}
+
+/// What says what a call does, and stays the same wherever it is called from.
+const IDENTITY: [&str; 8] = [
+    "db.query.summary",
+    "db.query.text",
+    "db.collection.name",
+    "http.route",
+    "url.template",
+    "rpc.method",
+    "messaging.destination.name",
+    "gen_ai.request.model",
+];
+
+/// A hash of what all calls of a path have in common of that; 0 when there is nothing.
+fn likeness(profile: &Profile, state: &PathState) -> u64 {
+    let mut text = String::new();
+    for key in IDENTITY {
+        if let Some([only]) = state.attributes.get(key).filter(|counts| !counts.more).map(KeyCounts::values) {
+            text.push_str(key);
+            text.push('=');
+            text.push_str(profile.strings.get(only.value));
+            text.push('\n');
+        }
+    }
+    if text.is_empty() { 0 } else { stable_hash(text.as_bytes()).max(1) }
 }
 
 /// The entry point above every node.
