@@ -1,10 +1,13 @@
 //! spandiff: the diff tool for distributed traces.
 //!
 //! # Bird's-eye view
-//! Two inputs are read and decoded, one trace of each side is selected, repaired and identified; the two trees are
-//! aligned, the difference is judged, and one complete result, [`diff::Diff`], is written in whatever form is wanted.
+//! Two inputs are read and decoded, traces are repaired and identified. One trace on each side is a pair, compared span
+//! by span; anything else is folded by call path into a [`model::profile::Profile`] a side, whose memory follows paths
+//! and not spans. The two trees are aligned, the difference is judged, and one complete result, [`diff::Diff`], is
+//! written in whatever form is wanted; a policy makes a [`diff::gate::Verdict`] of it.
 //! ```text
-//! bytes → records → spans of one trace → operations → alignment → Diff → text, JSON, Markdown, DOT, folded stacks
+//! pair        bytes → records → spans of one trace → operations ─────────────┬→ alignment → Diff → text, JSON, …
+//! population  bytes → records → traces → operations → profile (record, merge) ┘              └→ verdict → exit code
 //! ```
 //!
 //! # Map

@@ -205,3 +205,32 @@ fn two_traces_of_one_real_file_are_chosen_by_id() {
         assert_eq!(kinds(&back, FindingKind::mirrored), kinds(&forth, |kind| kind));
     }
 }
+
+/// A minute of the demo's own traffic, its file cut in two: too little for a verdict, which is said and is no failure.
+#[test]
+fn two_halves_of_a_real_file_are_not_judged_beyond_what_they_hold() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/otel-demo.jsonl");
+    if !file.exists() {
+        eprintln!("skipped: {} is not there", file.display());
+        return;
+    }
+    let text = std::fs::read_to_string(file).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let folder = tempfile::tempdir().unwrap();
+    let (before, after) = lines.split_at(lines.len() / 2);
+    for (name, half) in [("before.jsonl", before), ("after.jsonl", after)] {
+        std::fs::write(folder.path().join(name), half.join("\n")).unwrap();
+    }
+    let output = Command::new(env!("CARGO_BIN_EXE_spandiff"))
+        .args(["gate", "before.jsonl", "after.jsonl", "--format", "json"])
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["verdict"]["result"], "inconclusive");
+    assert!(report["verdict"]["needs"]["before_traces"].as_u64().is_some_and(|needed| needed > 141));
+    let reasons = report["verdict"]["reasons"].as_array().unwrap();
+    assert!(reasons.iter().any(|reason| reason["code"] == "too_few_traces"), "{reasons:?}");
+    assert!(reasons.iter().all(|reason| reason["result"] != "fail"), "{reasons:?}");
+}
