@@ -66,11 +66,11 @@ impl Page {
 
     /// At most `width` columns; what is too much goes out of the middle, where names differ least.
     pub fn shorten(&self, text: &str, width: usize) -> String {
-        // A blank at the end of a name is not seen, but would stand at the end of a line.
-        let text = text.trim_end();
         if text.width() <= width {
             return text.to_owned();
         }
+        // A blank at the end of a long name is not seen, but would stand at the end of a line.
+        let text = text.trim_end();
         let ellipsis = if self.ascii { "..." } else { "…" };
         let room = width.saturating_sub(ellipsis.width());
         // The end gets the odd column: it tells names of one family apart.
