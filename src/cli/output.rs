@@ -2,6 +2,7 @@
 
 use super::args::Color;
 use super::error::{Failure, Problem};
+use crate::report::Options;
 use std::env;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -38,6 +39,16 @@ pub fn is_ascii(file: Option<&Path>) -> bool {
         let locale = locale.to_ascii_lowercase();
         !locale.contains("utf-8") && !locale.contains("utf8")
     })
+}
+
+/// How a text looks that goes to this place.
+pub fn options(color: Color, file: Option<&Path>) -> Options {
+    Options {
+        width: if file.is_some() { Options::default().width } else { width() },
+        color: is_colored(color, file),
+        ascii: is_ascii(file),
+        ..Options::default()
+    }
 }
 
 /// Writes to a file or to standard output, buffered.

@@ -4,7 +4,7 @@ use super::attribution::Attribution;
 use super::draft::Draft;
 use super::kind::FindingKind;
 use super::paths::{PathId, text_hash};
-use super::types::{Confidence, Finding, Quantiles};
+use super::types::{Confidence, Finding, Omitted, Quantiles};
 use super::work::Work;
 use super::{attributes, because};
 use crate::align::hash::mix;
@@ -12,6 +12,50 @@ use crate::model::{Pair, Side};
 
 /// Scores below this are shown as uncertain.
 pub(super) const UNCERTAIN: f64 = 0.7;
+
+/// The findings that are kept, and what became of all drafts.
+pub(super) struct Listed {
+    pub findings: Vec<Finding>,
+    /// For each draft its place among the findings; `None` for those left out.
+    pub rank: Vec<Option<usize>>,
+    pub omitted: Omitted,
+    /// Drafts of each kind, left out or not; only kinds that occur.
+    pub by_kind: Vec<(FindingKind, u64)>,
+}
+
+/// Makes findings of the drafts in `order`, at most `max`; what is beyond is counted. `contributions` are by draft.
+pub(super) fn list(
+    drafts: &[Draft],
+    order: Vec<usize>,
+    contributions: &[i64],
+    max: usize,
+    finding: impl Fn(&Draft, i64) -> Finding,
+) -> Listed {
+    let mut listed = Listed {
+        findings: Vec::new(),
+        rank: vec![None; drafts.len()],
+        omitted: Omitted::default(),
+        by_kind: FindingKind::ALL.iter().map(|&kind| (kind, 0)).collect(),
+    };
+    for number in order {
+        let Some(draft) = drafts.get(number) else { continue };
+        let contribution = contributions.get(number).copied().unwrap_or(0);
+        if let Some(entry) = listed.by_kind.iter_mut().find(|entry| entry.0 == draft.kind) {
+            entry.1 += 1;
+        }
+        if listed.findings.len() >= max {
+            listed.omitted.findings += 1;
+            listed.omitted.contribution_ns += contribution;
+            continue;
+        }
+        if let Some(slot) = listed.rank.get_mut(number) {
+            *slot = Some(listed.findings.len());
+        }
+        listed.findings.push(finding(draft, contribution));
+    }
+    listed.by_kind.retain(|entry| entry.1 > 0);
+    listed
+}
 
 /// Fills in a draft's numbers. `hashes` are the fingerprints of the call paths, `contribution_ns` is its share of the critical path's change.
 pub(super) fn finding(work: &Work<'_>, hashes: &[u64], draft: &Draft, contribution_ns: i64) -> Finding {

@@ -3,9 +3,7 @@
 use super::draft::Drafts;
 use super::kind::FindingKind;
 use super::options::DiffOptions;
-use super::types::{
-    Comparable, Coverage, Diff, EntryPoint, Finding, InputSide, Mode, Note, Omitted, Quantiles, Summary,
-};
+use super::types::{Comparable, Coverage, Diff, EntryPoint, Finding, InputSide, Mode, Note, Quantiles, Summary};
 use super::work::{Class, Work};
 use super::{
     attributes, attribution, errors, finish, links, merged_tree, notes, services, shape, structure, suspects, timing,
@@ -34,27 +32,11 @@ fn assemble(work: &Work<'_>, drafts: &Drafts, inputs: Pair<InputSide>, scatter: 
     let attribution = attribution::attribute(work, drafts);
     let hashes = work.paths.fingerprints(work.operations());
     let order = finish::ranked(work, &drafts.list, &attribution);
-    let mut rank: Vec<Option<usize>> = vec![None; drafts.list.len()];
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut omitted = Omitted::default();
-    let mut by_kind: Vec<(FindingKind, u64)> = FindingKind::ALL.iter().map(|&kind| (kind, 0)).collect();
-    for number in order {
-        let Some(draft) = drafts.list.get(number) else { continue };
-        let contribution = attribution.by_draft.get(number).copied().unwrap_or(0);
-        if let Some(entry) = by_kind.iter_mut().find(|entry| entry.0 == draft.kind) {
-            entry.1 += 1;
-        }
-        if findings.len() >= work.options.max_findings {
-            omitted.findings += 1;
-            omitted.contribution_ns += contribution;
-            continue;
-        }
-        if let Some(slot) = rank.get_mut(number) {
-            *slot = Some(findings.len());
-        }
-        findings.push(finish::finding(work, &hashes, draft, contribution));
-    }
-    by_kind.retain(|entry| entry.1 > 0);
+    let max = work.options.max_findings;
+    let finish::Listed { findings, rank, omitted, by_kind } =
+        finish::list(&drafts.list, order, &attribution.by_draft, max, |draft, contribution| {
+            finish::finding(work, &hashes, draft, contribution)
+        });
     let titles: Vec<String> = findings.iter().map(finish::label).collect();
     let rows = attribution::rows(work.operations(), &attribution, &rank, &titles);
     let root_ns = work.root_ns(Side::Before).max(work.root_ns(Side::After)).unwrap_or(0);

@@ -11,7 +11,6 @@ use crate::cli::halves::{Target, busiest, slow_down, split};
 use crate::cli::{exit, output};
 use crate::diff::{Day, Diff, FindingKind, InputSide, Outcome, Policy, Role, Verdict};
 use crate::model::{Pair, Side};
-use crate::report::Options;
 use crate::report::json::pretty;
 use crate::report::page::{DIM, Page, STRONG};
 use crate::report::units::{count, counted, duration};
@@ -199,12 +198,7 @@ fn names(diff: &Diff, verdict: &Verdict, target: &Target) -> bool {
 
 fn write(calibration: &Calibration, common: &Common, args: &CalibrateArgs, settings: &Settings) -> Result<(), Failure> {
     let file = common.output.as_deref();
-    let options = Options {
-        width: if file.is_some() { Options::default().width } else { output::width() },
-        color: output::is_colored(settings.color, file),
-        ascii: output::is_ascii(file),
-        ..Options::default()
-    };
+    let options = output::options(settings.color, file);
     output::to(file, |out| match &*args.format {
         "json" => {
             out.write_all(&pretty(calibration)?)?;

@@ -12,7 +12,6 @@ use crate::cli::progress::Progress;
 use crate::cli::reading::{self, Found, Reader, total_bytes};
 use crate::cli::{exit, output};
 use crate::model::{Limits, Symbols, TraceId, Warnings};
-use crate::report::Options;
 use crate::report::json::{pretty, warnings};
 use crate::report::page::{DIM, Page, STRONG};
 use crate::report::schema;
@@ -63,12 +62,7 @@ pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
             .into());
     }
     let file = common.output.as_deref();
-    let options = Options {
-        width: if file.is_some() { Options::default().width } else { output::width() },
-        color: output::is_colored(settings.color, file),
-        ascii: output::is_ascii(file),
-        ..Options::default()
-    };
+    let options = output::options(settings.color, file);
     output::to(file, |out| match &*args.format {
         "json" => {
             out.write_all(&pretty(&view)?)?;

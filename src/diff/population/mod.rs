@@ -39,10 +39,10 @@ mod work;
 
 use super::attribution::{Attribution, rows};
 use super::draft::Draft;
-use super::finish::label;
+use super::finish::{Listed, label, list};
 use super::kind::FindingKind;
 use super::options::DiffOptions;
-use super::types::{AttributionRow, Diff, EntryPoint, Finding, InputSide, Mode, Omitted, Summary};
+use super::types::{AttributionRow, Diff, EntryPoint, Finding, InputSide, Mode, Summary};
 use super::{merged_tree, suspects};
 use crate::model::profile::Profile;
 use crate::model::{Operation, Pair, Side};
@@ -131,27 +131,11 @@ fn assemble(
     let hashes = work.paths.fingerprints(work.operations());
     let told = Told { groups: &judged.groups, changes: &contributions.changes, hashes: &hashes };
     let order = finish::ranked(work, &told, &judged.drafts.list, &contributions.own);
-    let mut rank: Vec<Option<usize>> = vec![None; judged.drafts.list.len()];
-    let mut findings: Vec<Finding> = Vec::new();
-    let mut omitted = Omitted::default();
-    let mut by_kind: Vec<(FindingKind, u64)> = FindingKind::ALL.iter().map(|&kind| (kind, 0)).collect();
-    for number in order {
-        let Some(draft) = judged.drafts.list.get(number) else { continue };
-        let contribution = contributions.own.get(number).copied().unwrap_or(0);
-        if let Some(entry) = by_kind.iter_mut().find(|entry| entry.0 == draft.kind) {
-            entry.1 += 1;
-        }
-        if findings.len() >= work.options.max_findings {
-            omitted.findings += 1;
-            omitted.contribution_ns += contribution;
-            continue;
-        }
-        if let Some(slot) = rank.get_mut(number) {
-            *slot = Some(findings.len());
-        }
-        findings.push(finish::finding(work, &told, draft, contribution));
-    }
-    by_kind.retain(|entry| entry.1 > 0);
+    let max = work.options.max_findings;
+    let Listed { findings, rank, omitted, by_kind } =
+        list(&judged.drafts.list, order, &contributions.own, max, |draft, contribution| {
+            finish::finding(work, &told, draft, contribution)
+        });
     let longest = contributions.changes.iter().map(|change| change.1).max().unwrap_or(0);
     let mut notes = comparable::notes(work);
     notes.append(&mut judged.notes);
