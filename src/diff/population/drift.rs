@@ -15,6 +15,8 @@ use crate::stats::drift::{FEWEST_PATHS, empirical_null};
 
 /// Times below this say nothing about an environment, nanoseconds.
 const FLOOR_NS: f64 = 50_000.0;
+/// So many standard deviations below a normal mean lies the value that four of five exceed.
+const FOUR_OF_FIVE: f64 = 0.8416;
 /// No path is known better than to 0.1 %.
 const LEAST_VARIANCE: f64 = 1e-6;
 /// Paths from which a scatter can be estimated.
@@ -133,8 +135,8 @@ fn null_of(shifts: &[(f64, f64)]) -> crate::stats::drift::Drift {
 }
 
 impl Common {
-    /// What moved at least four of five of the paths that moved at all the same way, by more than chance and enough to
-    /// be named.
+    /// What moved at least four of five paths the same way, by more than chance and enough to be named. Where single
+    /// paths are known badly their common shift and their own scatter say how many of them really moved that way.
     fn of(work: &Work<'_>, shifts: &[(f64, f64)]) -> Option<Common> {
         let null = null_of(shifts);
         let moved = shifts.iter().filter(|(d, se)| d.abs() > *se);
@@ -145,11 +147,12 @@ impl Common {
         // The standard error of a median is 1.2533 times that of a mean; four of those are beyond chance.
         let se = 1.2533 / precision.sqrt();
         let beyond_chance = null.mu.abs() > 4.0 * se;
-        let is_common = count >= 3
-            && 2 * count >= shifts.len()
-            && 10 * same_way >= 8 * count
-            && null.mu.abs() > drift_log(work)
-            && beyond_chance;
+        let alike = if shifts.len() < ENOUGH {
+            count >= 3 && 2 * count >= shifts.len() && 10 * same_way >= 8 * count
+        } else {
+            null.mu.abs() >= FOUR_OF_FIVE * null.tau
+        };
+        let is_common = alike && null.mu.abs() > drift_log(work) && beyond_chance;
         is_common.then_some(Common { mu: null.mu, se, same_way, count: shifts.len() })
     }
 
