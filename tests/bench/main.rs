@@ -58,7 +58,7 @@ fn main() {
         proto::ratio();
     }
     if wants("numbers") {
-        gate_numbers::run();
+        gate_numbers::run(&filter);
     }
     if wants("whole") {
         whole::run();
