@@ -1,5 +1,6 @@
 //! One row of the merged tree, as reports read it.
 
+use super::detail::NodeDetail;
 use super::types::MatchInfo;
 use crate::model::{Kind, Operation, Pair, SpanId, Status};
 
@@ -72,6 +73,8 @@ pub struct TreeNode {
     pub finding: Option<usize>,
     /// How it was matched.
     pub matched: MatchInfo,
+    /// What is known beyond the row, over many traces; `None` for a pair, whose spans are looked at one by one.
+    pub detail: Option<Box<NodeDetail>>,
 }
 
 /// One side of a merged node.

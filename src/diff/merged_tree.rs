@@ -223,6 +223,7 @@ fn row(work: &dyn Sides, told: &Told<'_>, side: Side, node: u32, depth: u32) -> 
             score,
             reason: reason.name(),
         }),
+        detail: None,
     }
 }
 

@@ -11,6 +11,7 @@
 mod attributes;
 mod attribution;
 mod because;
+pub mod detail;
 mod draft;
 pub mod effects;
 mod errors;
@@ -36,6 +37,7 @@ pub mod types;
 mod units;
 mod work;
 
+pub use detail::{AttributeRow, AttributeScope, Bin, EventRow, Example, NodeDetail};
 pub use effects::{Accepted, Effect, InstanceGroup, Metric, SharedAttribute, Strength};
 pub use gate::{Outcome, Reason, Role, RuleResult, Verdict};
 pub use kind::FindingKind;

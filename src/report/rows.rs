@@ -212,6 +212,7 @@ pub(crate) mod tests {
             inherited: false,
             finding: None,
             matched: MatchInfo { score: 1.0, reason: "operation" },
+            detail: None,
         }
     }
 

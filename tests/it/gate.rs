@@ -110,6 +110,7 @@ fn node(depth: u32, service: &str, name: &str, before: Option<NodeStats>, after:
         mark: Mark::Equal,
         sides: Pair::new(before.map(side), after.map(side)),
         inherited: false,
+        detail: None,
         finding: None,
         matched: MatchInfo { score: 1.0, reason: "operation" },
     }

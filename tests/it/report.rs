@@ -96,6 +96,7 @@ fn node(depth: u32, name: &str, mark: Mark, before_ms: Option<i64>, after_ms: Op
         mark,
         sides: Pair::new(before_ms.map(side), after_ms.map(side)),
         inherited: false,
+        detail: None,
         finding: None,
         matched: MatchInfo { score: 1.0, reason: "operation" },
     }
