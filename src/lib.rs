@@ -53,3 +53,5 @@ pub mod ingest;
 pub mod model;
 pub mod report;
 pub mod stats;
+#[cfg(feature = "tui")]
+pub mod tui;

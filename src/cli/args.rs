@@ -3,10 +3,14 @@
 
 mod gate;
 mod sides;
+#[cfg(feature = "tui")]
+mod tui;
 pub mod values;
 
 pub use gate::{CalibrateArgs, GateArgs, PolicyArgs};
 pub use sides::{FilterArgs, SideArgs};
+#[cfg(feature = "tui")]
+pub use tui::TuiArgs;
 pub use values::{min_ratio, parse_size, parse_time, sigmas};
 
 use super::error::{Failure, Problem};
@@ -81,6 +85,9 @@ pub enum Color {
 pub enum Command {
     /// Compare two traces or all traces of two sides (what spandiff does without a command), never in the terminal UI
     Diff(Box<DiffArgs>),
+    /// Look at the difference in the terminal: findings, tree, waterfall, flame graph, services, attributes
+    #[cfg(feature = "tui")]
+    Tui(Box<TuiArgs>),
     /// Judge a change by all traces before and after it: pass, warn, fail, or inconclusive
     Gate(Box<GateArgs>),
     /// Split one population many times: how often the gate would cry wolf, and what it would catch

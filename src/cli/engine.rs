@@ -31,8 +31,8 @@ pub struct SideInput {
     pub hashes: Vec<[u8; 32]>,
 }
 
-/// Assembles, identifies and compares two traces; with several threads both sides at the same time.
-pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions, threads: usize) -> Diff {
+/// Assembles and identifies two traces in one numbering; with several threads both sides at the same time.
+pub fn assemble_both(sides: Pair<SideInput>, rules: &Rules, threads: usize) -> (Pair<Trace>, Pair<InputSide>) {
     let Pair { before, after } = both(sides, threads, |side| assemble(side, rules));
     let mut traces = Pair::new(before.0, after.0);
     let mut inputs = Pair::new(before.1, after.1);
@@ -40,7 +40,12 @@ pub fn compare(sides: Pair<SideInput>, rules: &Rules, options: &DiffOptions, thr
     ingest::unify(&mut traces, &mut warnings);
     inputs.before.warnings.merge(&warnings.before);
     inputs.after.warnings.merge(&warnings.after);
-    pair::compare(&traces, inputs, options)
+    (traces, inputs)
+}
+
+/// Compares two traces that were assembled together.
+pub fn compare_pair(traces: &Pair<Trace>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
+    pair::compare(traces, inputs, options)
 }
 
 /// Compares two populations.

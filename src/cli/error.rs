@@ -72,6 +72,20 @@ impl From<clap::Error> for Failure {
 }
 
 impl Failure {
+    /// What went wrong as lines without colour, for a screen.
+    #[cfg(feature = "tui")]
+    pub fn lines(&self) -> Vec<String> {
+        match self {
+            Failure::ClosedPipe => Vec::new(),
+            Failure::Usage(error) => vec![error.to_string()],
+            Failure::Problems(problems) => {
+                let mut text = Vec::new();
+                let _ = print(problems, &mut anstream::StripStream::new(&mut text));
+                String::from_utf8_lossy(&text).lines().map(str::to_owned).collect()
+            }
+        }
+    }
+
     /// Prints what went wrong and returns the exit code.
     pub fn report(self) -> ExitCode {
         match self {

@@ -8,16 +8,17 @@ use super::merged::TreeNode;
 use crate::model::{Operation, Pair, SpanId, TraceId, Warnings};
 
 /// What is compared.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
     /// Exactly one trace on each side, every span matched individually.
+    #[default]
     Pair,
     /// Anything else, folded by call path.
     Population,
 }
 
-/// The complete result of a comparison.
-#[derive(Clone, Debug)]
+/// The complete result of a comparison. The default compares nothing with nothing.
+#[derive(Clone, Debug, Default)]
 pub struct Diff {
     /// Pair or population.
     pub mode: Mode,
@@ -141,7 +142,7 @@ pub struct Note {
 }
 
 /// Whether the sides can be compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comparable {
     /// False when the sides share no entry point.
     pub ok: bool,
@@ -159,7 +160,7 @@ pub struct Coverage {
 }
 
 /// What moved everywhere alike, and how much single spans scatter around that.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Drift {
     /// The common ratio after/before of self times; 1.0 for none.
     pub common_ratio: f64,

@@ -5,7 +5,7 @@
 //! names what the [`Diff`] says. Everything that came from an input passes through [`escape`].
 
 mod clock;
-mod details;
+pub mod details;
 pub mod dot;
 pub mod escape;
 pub mod folded;
@@ -14,6 +14,7 @@ pub mod json;
 pub mod markdown;
 pub mod page;
 mod population;
+pub use population::words as population_words;
 pub mod rows;
 pub mod schema;
 pub mod text;

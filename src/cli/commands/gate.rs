@@ -1,6 +1,6 @@
 //! `spandiff gate`: reads two populations, compares them, judges the difference by a policy.
 
-use super::diff::compare_folded;
+use super::load;
 use super::population;
 use super::sides;
 use crate::cli::args::{Common, GateArgs, PolicyArgs};
@@ -32,7 +32,7 @@ pub fn run(common: &Common, args: &GateArgs) -> Result<ExitCode, Failure> {
     let folded = population::fold_both(common, &settings, &sides).map_err(Failure::Problems)?;
     // An empty side is judged all the same: the verdict says that nothing was compared, and this why.
     print_problems(&population::empty(common, &settings, &sides, &folded));
-    let mut diff = compare_folded(folded, &settings.options);
+    let mut diff = load::many(folded).compare(&settings.options);
     diff.config_sha256.clone_from(&settings.sha256);
     let verdict = engine::judge(&mut diff, &policy, today);
     write(&diff, &verdict, common, args, &settings)?;

@@ -6,12 +6,15 @@ mod diff;
 mod gate;
 mod generate;
 mod inspect;
+mod load;
 mod population;
 mod profiles;
 mod record;
 mod shell;
 mod side;
 mod sides;
+#[cfg(feature = "tui")]
+mod tui;
 
 use super::args::{Cli, Command};
 use super::error::Failure;
@@ -23,6 +26,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match command {
         None => diff::run(&common, &diff),
         Some(Command::Diff(args)) => diff::run(&common, &args),
+        #[cfg(feature = "tui")]
+        Some(Command::Tui(args)) => tui::run(&common, &args),
         Some(Command::Gate(args)) => gate::run(&common, &args),
         Some(Command::Calibrate(args)) => calibrate::run(&common, &args),
         Some(Command::Record(args)) => record::record(&common, &args),

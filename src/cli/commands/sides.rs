@@ -211,9 +211,9 @@ fn words(args: &SideArgs) -> Result<Pair<Vec<String>>, Failure> {
 }
 
 /// Commands of the contract that this version does not have yet.
-const PLANNED: [&str; 2] = ["tui", "receive"];
-const COMMANDS: [&str; 9] =
-    ["diff", "gate", "calibrate", "record", "merge", "inspect", "generate", "completions", "man"];
+const PLANNED: [&str; 1] = ["receive"];
+const COMMANDS: [&str; 10] =
+    ["diff", "tui", "gate", "calibrate", "record", "merge", "inspect", "generate", "completions", "man"];
 
 /// Says so when the first word looks like a command.
 fn like_a_command(word: &str, problem: Problem) -> Problem {

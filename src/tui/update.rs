@@ -1,0 +1,500 @@
+//! What every key, result and resize does to the state. Nothing here touches a terminal, a file or a clock.
+
+use super::action::{Action, Command, Found, Screen};
+use super::app::{App, Basis, Jump, List, Phase, Progress};
+use super::keys::Key;
+use super::model::Model;
+use super::overlay::{self, Overlay};
+use super::{rows, screens};
+use crate::diff::NodeDetail;
+use crate::model::TraceId;
+use std::sync::Arc;
+
+/// What happened.
+#[derive(Clone, Debug)]
+pub enum Msg {
+    /// A key was pressed.
+    Key(Key),
+    /// A command by its name, from the palette or a replay.
+    Run(String),
+    /// Text was pasted.
+    Paste(String),
+    /// The mouse wheel was turned by so many rows.
+    Scroll(i16),
+    /// The mouse was pressed at a column and a row.
+    Click(u16, u16),
+    /// The terminal has another size.
+    Resize(u16, u16),
+    /// A comparison is there.
+    Model(Arc<Model>),
+    /// A comparison could not be made: lines to show.
+    Failed(Vec<String>),
+    /// How far the work in the background is; `None` when it is done.
+    Progress(Option<Progress>),
+    /// What is known of a node.
+    Detail(u32, Arc<NodeDetail>),
+    /// Something that was asked for was done, or not: a remark.
+    Said(String),
+}
+
+/// What the host is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// End.
+    Quit {
+        /// Leave the summary in the shell.
+        print: bool,
+    },
+    /// Back to the shell until `fg`.
+    Suspend,
+    /// What is known of this node.
+    Detail(u32),
+    /// Another comparison of the same inputs.
+    Recompute(Request),
+    /// Stop what is done in the background.
+    Cancel,
+    /// To the clipboard of the terminal.
+    Copy(String),
+    /// The incident note as a file.
+    Export,
+    /// This screen as a picture.
+    Picture,
+    /// Accept a finding in the policy file.
+    Accept {
+        /// Index of the finding.
+        finding: usize,
+        /// Why.
+        reason: String,
+        /// Until which day, ISO; empty for good.
+        until: String,
+    },
+    /// Switch reports of the mouse.
+    Mouse(bool),
+    /// A step for the log of the session.
+    Log(Step),
+}
+
+/// Another comparison of the same inputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// Whether the sides change places.
+    pub swapped: bool,
+    /// One trace of each side instead of all.
+    pub pair: Option<(TraceId, TraceId)>,
+}
+
+/// One step of a session, as the log keeps it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// A command by its name.
+    Command(&'static str),
+    /// A key in a line of input or a list.
+    Key(Key),
+    /// Pasted text.
+    Paste(String),
+}
+
+/// Changes the state; what it takes from outside is asked for by effects.
+pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
+    let effects = match msg {
+        Msg::Key(key) => on_key(app, key),
+        Msg::Run(name) => run_named(app, &name),
+        Msg::Paste(text) => paste(app, text),
+        Msg::Scroll(by) => scroll(app, by),
+        Msg::Click(_, row) => screens::click(app, row),
+        Msg::Resize(columns, rows) => {
+            app.size = (columns, rows);
+            Vec::new()
+        }
+        Msg::Model(model) => {
+            app.take(model);
+            app.progress = None;
+            ask_detail(app)
+        }
+        Msg::Failed(lines) => {
+            fail(app, lines);
+            Vec::new()
+        }
+        Msg::Progress(progress) => {
+            app.progress = progress;
+            Vec::new()
+        }
+        Msg::Detail(node, detail) => {
+            app.detail = Some((node, detail));
+            Vec::new()
+        }
+        Msg::Said(text) => {
+            app.message = Some(text);
+            Vec::new()
+        }
+    };
+    app.settle();
+    effects
+}
+
+/// A failure replaces an empty screen; what is there already stays, with a remark.
+fn fail(app: &mut App, lines: Vec<String>) {
+    app.progress = None;
+    if app.phase == Phase::Ready {
+        app.message = lines.into_iter().next();
+    } else {
+        app.phase = Phase::Failed(lines);
+    }
+}
+
+fn on_key(app: &mut App, key: Key) -> Vec<Effect> {
+    let cancelled = std::mem::take(&mut app.cancelled);
+    app.message = None;
+    if key == Key::Ctrl('c') {
+        return cancel(app, cancelled);
+    }
+    if app.overlay.is_some() {
+        let mut effects = overlay::on_key(app, key);
+        effects.insert(0, Effect::Log(Step::Key(key)));
+        return effects;
+    }
+    app.pressed.push(key);
+    match app.keymap.find(&app.pressed, app.screen) {
+        Found::Run(command) => {
+            app.pressed.clear();
+            run(app, command)
+        }
+        Found::Partial => Vec::new(),
+        Found::Nothing => {
+            let keys: String = std::mem::take(&mut app.pressed).iter().map(Key::to_string).collect();
+            if key != Key::Esc {
+                app.message = Some(format!("{keys} does nothing here; ? lists all keys"));
+            }
+            Vec::new()
+        }
+    }
+}
+
+/// Once: stops what runs or closes what is open. Twice: ends.
+fn cancel(app: &mut App, again: bool) -> Vec<Effect> {
+    if again {
+        return vec![Effect::Quit { print: false }];
+    }
+    app.cancelled = true;
+    app.pressed.clear();
+    app.message = Some("^c once more quits".to_owned());
+    if app.overlay.take().is_some() {
+        return Vec::new();
+    }
+    if app.progress.is_some() { vec![Effect::Cancel] } else { Vec::new() }
+}
+
+fn paste(app: &mut App, text: String) -> Vec<Effect> {
+    if let Some(overlay) = &mut app.overlay {
+        // A line of input is one line.
+        let line: String = text.chars().filter(|c| !c.is_control()).take(10_000).collect();
+        overlay.insert(&line);
+        overlay::changed(app);
+        return vec![Effect::Log(Step::Paste(line))];
+    }
+    Vec::new()
+}
+
+fn scroll(app: &mut App, by: i16) -> Vec<Effect> {
+    if app.overlay.is_some() {
+        return Vec::new();
+    }
+    go(app, isize::from(by))
+}
+
+fn run_named(app: &mut App, name: &str) -> Vec<Effect> {
+    match super::action::COMMANDS.iter().find(|command| command.name == name) {
+        Some(command) => run(app, command),
+        None => {
+            app.message = Some(format!("there is no command `{name}`"));
+            Vec::new()
+        }
+    }
+}
+
+/// Runs a command.
+pub fn run(app: &mut App, command: &'static Command) -> Vec<Effect> {
+    if !command.works_on(app.screen) {
+        app.message = Some(format!("{} does nothing on this screen", command.name));
+        return Vec::new();
+    }
+    let before = app.node;
+    let mut effects = vec![Effect::Log(Step::Command(command.name))];
+    effects.extend(match screens::act(app, command.action) {
+        Some(effects) => effects,
+        None => act(app, command.action),
+    });
+    if app.node != before || app.detail.is_none() {
+        effects.extend(ask_detail(app));
+    }
+    effects
+}
+
+fn ask_detail(app: &App) -> Vec<Effect> {
+    let known = app.detail.as_ref().is_some_and(|(node, _)| *node == app.node);
+    if known || app.model.is_empty() { Vec::new() } else { vec![Effect::Detail(app.node)] }
+}
+
+/// What commands do that mean the same on every screen.
+fn act(app: &mut App, action: Action) -> Vec<Effect> {
+    let page = super::layout::list_height(app) as isize;
+    match action {
+        Action::Next => return go(app, 1),
+        Action::Previous => return go(app, -1),
+        Action::HalfDown => return go(app, page / 2),
+        Action::HalfUp => return go(app, -(page / 2)),
+        Action::PageDown => return go(app, page),
+        Action::PageUp => return go(app, -page),
+        Action::Top => return go(app, isize::MIN),
+        Action::Bottom => return go(app, isize::MAX),
+        Action::NextChange => seek(app, true, "change", Model::is_change),
+        Action::PreviousChange => seek(app, false, "change", Model::is_change),
+        Action::NextError => seek(app, true, "new error", Model::is_new_error),
+        Action::PreviousError => seek(app, false, "new error", Model::is_new_error),
+        Action::NextBookmark => bookmark(app, true),
+        Action::PreviousBookmark => bookmark(app, false),
+        Action::NextByShare => by_share(app, 1),
+        Action::PreviousByShare => by_share(app, -1),
+        Action::Show(screen) => app.show(screen),
+        Action::LastScreen => app.show(app.last_screen),
+        Action::Waterfall => app.show(Screen::Waterfall),
+        Action::Open => app.show(Screen::Detail),
+        Action::Close => return close(app),
+        Action::Back => travel(app, false),
+        Action::Forward => travel(app, true),
+        Action::Parent => match app.model.parent(app.node) {
+            Some(parent) => app.reveal(parent),
+            None => app.message = Some("this is an entry point".to_owned()),
+        },
+        Action::FullPane => app.full_pane = !app.full_pane,
+        Action::Basis => next_basis(app),
+        Action::Swap => return vec![Effect::Recompute(Request { swapped: !app.swapped, pair: app.pair })],
+        Action::Filter => app.overlay = Some(Overlay::filter(app)),
+        Action::Palette => app.overlay = Some(Overlay::commands(false)),
+        Action::Help => app.overlay = Some(Overlay::commands(true)),
+        Action::Note => app.overlay = Some(Overlay::note(app)),
+        Action::Accept => app.overlay = Overlay::accept(app),
+        Action::ChoosePair => app.overlay = Overlay::pairs(app),
+        Action::OpenPair => return open_pair(app),
+        Action::Bookmark => super::screens::notes::toggle_bookmark(app),
+        Action::Copy => return vec![Effect::Copy(screens::copy(app, false))],
+        Action::CopyMarkdown => return vec![Effect::Copy(screens::copy(app, true))],
+        Action::Export => return vec![Effect::Export],
+        Action::Picture => return vec![Effect::Picture],
+        Action::Mouse => {
+            app.mouse = !app.mouse;
+            return vec![Effect::Mouse(app.mouse)];
+        }
+        Action::Suspend => return vec![Effect::Suspend],
+        Action::Quit => return vec![Effect::Quit { print: false }],
+        Action::QuitPrinting => return vec![Effect::Quit { print: true }],
+        other => {
+            return rows_act(app, other);
+        }
+    }
+    Vec::new()
+}
+
+/// What commands do to the rows that tree and waterfall share.
+fn rows_act(app: &mut App, action: Action) -> Vec<Effect> {
+    let folds = &mut app.rows.folds;
+    match action {
+        Action::OpenAll => folds.mode = rows::ALL,
+        Action::CloseAll => folds.mode = rows::Mode::Level(0),
+        Action::ChangesOnly => {
+            folds.mode = rows::Mode::Changes;
+            folds.shown.clear();
+        }
+        Action::FoldLess | Action::FoldMore => {
+            let depth = app.model.node(app.node).map_or(0, |node| node.depth);
+            let level = match folds.mode {
+                rows::Mode::Level(level) if level != u32::MAX => level,
+                _ => depth + 1,
+            };
+            let next = if action == Action::FoldLess { level.saturating_add(1) } else { level.saturating_sub(1) };
+            folds.mode = rows::Mode::Level(next);
+        }
+        Action::LowerBound => folds.bound_ns = if folds.bound_ns <= 100_000 { 0 } else { folds.bound_ns / 2 },
+        Action::RaiseBound => folds.bound_ns = (folds.bound_ns * 2).clamp(100_000, 1 << 50),
+        Action::ShowEqual => return show_equal(app),
+        Action::ToggleFold => return toggle(app),
+        Action::Left => return left(app),
+        Action::Right => return right(app),
+        Action::CriticalOnly => app.rows.critical_only = !app.rows.critical_only,
+        Action::SameName => {
+            let name = app.model.place(app.node).name;
+            seek(app, true, "row of this name", |model, node| model.place(node).name == name);
+            return Vec::new();
+        }
+        Action::NextMatch | Action::PreviousMatch => {
+            let (filter, names) = (app.filter.clone(), app.names.clone());
+            if filter.is_empty() {
+                app.message = Some("nothing is filtered: / begins a filter".to_owned());
+            } else {
+                let passes = |model: &Model, node: u32| filter.node(model, &names, node);
+                seek(app, action == Action::NextMatch, "match", passes);
+            }
+            return Vec::new();
+        }
+        _ => return Vec::new(),
+    }
+    if matches!(action, Action::OpenAll | Action::CloseAll | Action::ChangesOnly | Action::FoldLess | Action::FoldMore)
+    {
+        app.rows.folds.flipped.clear();
+    }
+    app.rebuild_rows();
+    app.follow_rows();
+    Vec::new()
+}
+
+/// Shows the fold under the cursor, or folds what is equal around it again.
+fn show_equal(app: &mut App) -> Vec<Effect> {
+    let Some(row) = app.row() else { return Vec::new() };
+    if row.is_node() {
+        // The fold that this node was in, if there was one: the nearest shown one before it.
+        let node = app.node;
+        let Some(first) = app.rows.folds.shown.iter().copied().filter(|&first| first <= node).max() else {
+            app.message = Some("no fold here; zR opens everything".to_owned());
+            return Vec::new();
+        };
+        app.rows.folds.shown.remove(&first);
+    } else {
+        app.rows.folds.shown.insert(row.first);
+    }
+    app.rebuild_rows();
+    app.follow_rows();
+    Vec::new()
+}
+
+fn toggle(app: &mut App) -> Vec<Effect> {
+    match app.row().map(|row| row.kind) {
+        Some(rows::RowKind::Open | rows::RowKind::Closed) => {
+            rows::toggle(&mut app.rows.folds, app.node);
+            app.rebuild_rows();
+            app.follow_rows();
+            Vec::new()
+        }
+        Some(rows::RowKind::Same | rows::RowKind::Repeated) => show_equal(app),
+        _ => Vec::new(),
+    }
+}
+
+/// Closes an open row; from any other goes to the parent.
+fn left(app: &mut App) -> Vec<Effect> {
+    if app.row().is_some_and(|row| row.kind == rows::RowKind::Open) {
+        return toggle(app);
+    }
+    if let Some(parent) = app.model.parent(app.node) {
+        app.reveal(parent);
+    }
+    Vec::new()
+}
+
+/// Opens a closed row; from an open one goes to its first child.
+fn right(app: &mut App) -> Vec<Effect> {
+    match app.row().map(|row| row.kind) {
+        Some(rows::RowKind::Open) => go(app, 1),
+        Some(rows::RowKind::Leaf) | None => Vec::new(),
+        Some(_) => toggle(app),
+    }
+}
+
+/// Moves the cursor of the screen by rows.
+fn go(app: &mut App, by: isize) -> Vec<Effect> {
+    let before = app.node;
+    if let Some((list, len)) = screens::list(app) {
+        let mut moved: List = *list;
+        moved.go(by, len);
+        *list = moved;
+        screens::moved(app);
+    }
+    if app.node == before { Vec::new() } else { ask_detail(app) }
+}
+
+/// The next node that `is_meant` accepts becomes the cursor's.
+fn seek(app: &mut App, forward: bool, what: &str, is_meant: impl Fn(&Model, u32) -> bool) {
+    let from = Some(app.node).filter(|_| !app.model.is_empty());
+    match app.model.seek(from, forward, is_meant) {
+        Some(node) => {
+            let round = if forward { node <= app.node } else { node >= app.node };
+            app.reveal(node);
+            screens::entered(app);
+            if round {
+                let end = if forward { "the last" } else { "the first" };
+                app.message = Some(format!("{end} {what}: went on at the other end"));
+            }
+        }
+        None => app.message = Some(format!("there is no {what}")),
+    }
+}
+
+fn by_share(app: &mut App, by: isize) {
+    let mut order: Vec<usize> = (0..app.model.diff.findings.len()).collect();
+    let contribution = |finding: &usize| app.model.finding(*finding).map_or(0, |finding| finding.contribution_ns.abs());
+    order.sort_by_key(|finding| std::cmp::Reverse(contribution(finding)));
+    let at = order.iter().position(|&finding| finding == app.finding).unwrap_or(0);
+    let Some(&next) = order.get(at.saturating_add_signed(by).min(order.len().saturating_sub(1))) else { return };
+    app.finding = next;
+    if let Some(node) = app.model.node_of(next) {
+        app.reveal(node);
+        app.finding = next;
+    }
+    screens::entered(app);
+}
+
+fn bookmark(app: &mut App, forward: bool) {
+    let marked: std::collections::BTreeSet<u32> =
+        app.notes.iter().filter(|note| note.bookmark).filter_map(|note| note.node).collect();
+    seek(app, forward, "bookmark", |_, node| marked.contains(&node));
+}
+
+fn next_basis(app: &mut App) {
+    let at = Basis::ALL.iter().position(|basis| *basis == app.basis).unwrap_or(0);
+    app.basis = Basis::ALL.get((at + 1) % Basis::ALL.len()).copied().unwrap_or_default();
+    app.message = Some(format!("basis: {}", app.basis.name()));
+}
+
+fn travel(app: &mut App, forward: bool) {
+    let here = app.here();
+    let (from, to) = if forward { (&mut app.forward, &mut app.back) } else { (&mut app.back, &mut app.forward) };
+    let target: Option<Jump> = from.pop();
+    if let Some(jump) = target {
+        to.push(here);
+        app.jump(jump);
+    } else {
+        app.message = Some(if forward { "nothing to go forward to" } else { "nothing to go back to" }.to_owned());
+    }
+}
+
+/// Back: out of a pair, to the screen before, and at the first one out of the program.
+fn close(app: &mut App) -> Vec<Effect> {
+    if !app.filter.is_empty() {
+        overlay::set_filter(app, "");
+        app.message = Some("filter removed".to_owned());
+    } else if app.screen == Screen::Findings {
+        if app.pair.is_some() {
+            return vec![Effect::Recompute(Request { swapped: app.swapped, pair: None })];
+        }
+        return vec![Effect::Quit { print: false }];
+    } else if app.back.is_empty() {
+        app.show(Screen::Findings);
+        app.back.clear();
+    } else {
+        travel(app, false);
+    }
+    Vec::new()
+}
+
+/// The most typical example pair of this place, or all traces again.
+fn open_pair(app: &mut App) -> Vec<Effect> {
+    if app.pair.is_some() {
+        return vec![Effect::Recompute(Request { swapped: app.swapped, pair: None })];
+    }
+    match overlay::example_pairs(app).first() {
+        Some(pair) => vec![Effect::Recompute(Request { swapped: app.swapped, pair: Some(pair.ids) })],
+        None => {
+            app.message = Some("no example of both sides is known here".to_owned());
+            Vec::new()
+        }
+    }
+}
