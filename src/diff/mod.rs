@@ -36,6 +36,7 @@ mod suspects;
 mod timing;
 pub mod types;
 mod units;
+pub mod words;
 mod work;
 
 pub use detail::{AttributeRow, AttributeScope, Bin, EventRow, Example, NodeDetail};
