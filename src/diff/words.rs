@@ -268,13 +268,14 @@ mod tests {
         for (number, piece) in pieces.iter().enumerate() {
             let next = pieces.get(number + 1).map(|piece| piece.kind);
             let open = number.checked_sub(1).is_some_and(|last| pieces[last].kind == PieceKind::Before);
-            match piece.kind {
-                PieceKind::Same => text.push_str(&piece.text),
-                PieceKind::Before if next == Some(PieceKind::After) => text += &format!("[{}|", piece.text),
-                PieceKind::Before => text += &format!("[{}|]", piece.text),
-                PieceKind::After if open => text += &format!("{}]", piece.text),
-                PieceKind::After => text += &format!("[|{}]", piece.text),
-            }
+            let (left, right) = match piece.kind {
+                PieceKind::Same => ("", ""),
+                PieceKind::Before if next == Some(PieceKind::After) => ("[", "|"),
+                PieceKind::Before => ("[", "|]"),
+                PieceKind::After if open => ("", "]"),
+                PieceKind::After => ("[|", "]"),
+            };
+            text.extend([left, &piece.text, right]);
         }
         text
     }
