@@ -165,6 +165,7 @@ pub(super) fn entry_point(
             .map(|sd| 1.0 + power::detectable(sd, traces.before, traces.after, margin, power::ALPHA, power::POWER)),
         needed_traces: log_sd
             .filter(|_| options.latency)
-            .map(|sd| power::needed_traces(sd, options.must_detect, margin).max(options.min_traces)),
+            .map(|sd| power::needed_traces(sd, options.must_detect, margin))
+            .map(|needed| power::advised_traces(needed).max(options.min_traces)),
     })
 }
