@@ -5,7 +5,7 @@ use super::sides::{self, Sides};
 use crate::cli::args::{Color, Common, TuiArgs};
 use crate::cli::config::{Settings, settings};
 use crate::cli::error::Failure;
-use crate::cli::{exit, output};
+use crate::cli::{accept, exit, output};
 use crate::model::Pair;
 use crate::tui::action::Screen;
 use crate::tui::app::{App, Phase, Progress};
@@ -134,7 +134,14 @@ impl Host for Owner {
                 let detail = model.node(node).zip(shown).map(|(node, loaded)| loaded.detail(node));
                 Some(Msg::Detail(node, Arc::new(detail.unwrap_or_default())))
             }
-            Job::Write(..) | Job::Accept { .. } | Job::Log(_) => None,
+            Job::Accept { model, finding, reason, until } => {
+                let accepted = accept::accept(&self.common, model.finding(finding)?, &reason, &until);
+                Some(Msg::Said(match accepted {
+                    Ok(path) => format!("accepted in {}: the gate passes it over from now on", path.display()),
+                    Err(problem) => Failure::from(problem).lines().join("; "),
+                }))
+            }
+            Job::Write(..) | Job::Log(_) => None,
         }
     }
 }
