@@ -1,6 +1,6 @@
 //! The frame around every screen: title, screens, keys, state. A pure function of the state.
 
-use super::action::{COMMANDS, Screen, command_of};
+use super::action::{Action, COMMANDS, Command, Screen, command_of};
 use super::app::{App, Phase};
 use super::canvas::{Canvas, Line};
 use super::theme::Token;
@@ -166,9 +166,7 @@ fn keys(app: &App, canvas: &mut Canvas<'_>) {
             .iter()
             .filter(|command| command.works_on(app.screen) && !command.footer.is_empty() && command.footer != "help")
             .collect();
-        // What the screen alone can do comes before what all can.
-        shown.sort_by_key(|command| Screen::ALL.into_iter().filter(|screen| command.works_on(*screen)).count());
-        shown.rotate_left(0);
+        shown.sort_by_key(|command| footer_place(command));
         for command in shown {
             let keys = app.keymap.keys_of(command.name);
             let key = keys.split(' ').next().unwrap_or_default();
@@ -188,6 +186,16 @@ fn keys(app: &App, canvas: &mut Canvas<'_>) {
             line.add(Token::Key, &rest).add(Token::Dim, &format!(" {}  ", command.help));
         }
         canvas.line(0, &line);
+    }
+}
+
+/// What everybody needs comes first, then what this screen alone can do, then the rest.
+fn footer_place(command: &Command) -> usize {
+    match command.action {
+        Action::Open => 0,
+        Action::NextChange => 1,
+        Action::Filter => 2,
+        _ => 2 + Screen::ALL.into_iter().filter(|screen| command.works_on(*screen)).count(),
     }
 }
 
@@ -273,7 +281,7 @@ fn small(app: &App, canvas: &mut Canvas<'_>) {
 }
 
 /// The key of an action as it is written, for hints on screens.
-pub fn key_of(app: &App, action: super::action::Action) -> String {
+pub fn key_of(app: &App, action: Action) -> String {
     let name = command_of(action).map_or("", |command| command.name);
     app.keymap.keys_of(name).split(' ').next().unwrap_or_default().to_owned()
 }

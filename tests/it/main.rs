@@ -47,4 +47,6 @@ mod stories;
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod synthetic;
 mod tidy;
+#[cfg(feature = "tui")]
+mod tui_state;
 mod vectors;

@@ -11,6 +11,7 @@ use crate::tui::canvas::{Canvas, Line};
 use crate::tui::layout;
 use crate::tui::theme::Token;
 use crate::tui::update::Effect;
+use unicode_width::UnicodeWidthStr;
 
 /// In which order findings stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -171,7 +172,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>) {
         if app.filter.is_empty() { "filter: none (/)".to_owned() } else { format!("filter: {}", app.filter.text) };
     upper.rule(answer.len(), &format!("{title}, by {} (s)", app.findings.sort.name()), &filter);
     let mut row = answer.len() + 1;
-    let columns = Columns::new(upper.width());
+    let columns = Columns::new(app, upper.width());
     upper.line(row, &columns.heading(&upper));
     row += 1;
     let height = upper.height().saturating_sub(row + 1);
@@ -226,12 +227,16 @@ struct Columns {
 }
 
 impl Columns {
-    fn new(width: usize) -> Columns {
+    /// Names get what they need, but leave most of the room to what happened.
+    fn new(app: &App, width: usize) -> Columns {
         let (confidence, calls) = (width >= 76, width >= 100);
         let fixed = 7 + 11 + 8 + if confidence { 9 } else { 0 } + if calls { 11 } else { 0 };
         let room = width.saturating_sub(fixed);
-        let what = if width >= 100 { room * 2 / 5 } else { room * 9 / 20 };
-        Columns { name: room - what, what, confidence, calls }
+        let seen = app.findings.order.iter().skip(app.findings.list.top).take(usize::from(app.size.1));
+        let names = seen.filter_map(|&finding| app.model.finding(finding)?.operation());
+        let longest = names.map(|name| name.service.width() + name.name.width() + 4).max().unwrap_or(0);
+        let name = longest.clamp(14.min(room), room * 11 / 20);
+        Columns { name, what: room - name, confidence, calls }
     }
 
     fn heading(&self, canvas: &Canvas<'_>) -> Line {
