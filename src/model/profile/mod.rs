@@ -6,6 +6,7 @@
 //! contents become equal bytes when written.
 
 mod canonical;
+mod examples;
 mod exemplars;
 mod instances;
 mod path;
@@ -15,6 +16,9 @@ mod values;
 
 pub use crate::stats::histogram::{Cell, Histogram, ONE, bin_of};
 pub use canonical::MAX_NAMES;
+pub use examples::{
+    EXAMPLES_BYTES, Example, Examples, MAX_ENTRIES, MAX_EXAMPLE_BYTES, MAX_EXAMPLE_SPANS, MAX_EXAMPLES, Whole,
+};
 pub use exemplars::{Exemplar, Exemplars};
 pub use instances::{Instance, InstanceKey, Instances};
 pub use path::{PathState, Shards, Sums, TailCell};
