@@ -127,7 +127,7 @@ impl Folder {
             start_ns: trace.spans().iter().map(|span| span.start_ns).min().unwrap_or(0),
         };
         let mut looked = Looked::default();
-        let mut message = Message::new(trace);
+        let message = Message::new(trace);
         let (groups, order) = (std::mem::take(&mut self.scratch.groups), std::mem::take(&mut self.scratch.order));
         let mut begin = 0;
         for group in &groups {

@@ -4,6 +4,7 @@
 use crate::model::profile::{Exemplar, Exemplars, MAX_EXAMPLE_BYTES, MAX_EXAMPLE_SPANS};
 use crate::model::wire::Writer;
 use crate::model::{Body, Span, Trace};
+use std::cell::OnceCell;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -22,23 +23,23 @@ pub(super) const fn exemplar(trace: &Trace, span: &Span) -> Exemplar {
 /// The trace at hand as a message, once it is asked for.
 pub(super) struct Message<'a> {
     trace: &'a Trace,
-    /// `Some(None)` for a trace that is too large.
-    written: Option<Option<Arc<[u8]>>>,
+    /// `None` for a trace that is too large.
+    written: OnceCell<Option<Arc<[u8]>>>,
 }
 
 impl<'a> Message<'a> {
     pub fn new(trace: &'a Trace) -> Message<'a> {
-        Message { trace, written: None }
+        Message { trace, written: OnceCell::new() }
     }
 
     /// Gives the trace to the examples of an entry point whose spans of the trace these are, if it is among them. How
     /// many bytes that took.
-    pub fn offer(&mut self, members: &[u32], exemplars: &mut Exemplars) -> usize {
+    pub fn offer(&self, members: &[u32], exemplars: &mut Exemplars) -> usize {
         let mut bytes = 0;
         for span in members.iter().filter_map(|&index| self.trace.spans().get(index as usize)) {
             let example = exemplar(self.trace, span);
             if exemplars.keeps_trace_of(&example)
-                && let Some(written) = self.written.get_or_insert_with(|| write(self.trace))
+                && let Some(written) = self.written.get_or_init(|| write(self.trace))
             {
                 exemplars.add_trace(&example, written);
                 bytes += written.len();

@@ -210,3 +210,172 @@ impl Profile {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::profile::{ENTRY_SHARDS, ONE, Sums};
+    use crate::model::{Kind, SpanId};
+
+    /// A trace with one entry point.
+    #[derive(Clone, Copy)]
+    struct Made {
+        name: u32,
+        id: u64,
+        duration_ns: u64,
+        bytes: usize,
+    }
+
+    fn example(made: &Made) -> Exemplar {
+        let trace_id = TraceId(u128::from(made.id) + 1);
+        Exemplar {
+            trace_id,
+            span_id: SpanId(made.id + 1),
+            start_ns: made.id * 7 % 1_000,
+            duration_ns: made.duration_ns,
+        }
+    }
+
+    /// Bytes that tell the trace.
+    fn bytes(made: &Made) -> Arc<[u8]> {
+        let mut bytes = made.id.to_be_bytes().to_vec();
+        bytes.resize(made.bytes.max(8), 0);
+        bytes.into()
+    }
+
+    fn entry(profile: &mut Profile, name: &str) -> u32 {
+        let operation = Operation { service: "shop".into(), kind: Kind::Server, name: name.into() };
+        let operation = profile.operations.intern(operation);
+        profile.path(NO_PARENT, operation)
+    }
+
+    fn add(profile: &mut Profile, made: &Made) {
+        let path = entry(profile, &format!("GET /{}", made.name));
+        let state = profile.state_mut(path).unwrap();
+        let shard = (made.id % u64::from(ENTRY_SHARDS)) as u8;
+        state.shards.shard_mut(shard).add(&Sums { traces: 1, ..Sums::default() });
+        state.duration.add(shard, bin_of(made.duration_ns), ONE);
+        let example = example(made);
+        state.exemplars.add(&example, made.id.is_multiple_of(3));
+        if state.exemplars.keeps_trace_of(&example) {
+            state.exemplars.add_trace(&example, &bytes(made));
+        }
+    }
+
+    fn profile<'a>(all: impl IntoIterator<Item = &'a Made>) -> Profile {
+        let mut profile = Profile::default();
+        for made in all {
+            add(&mut profile, made);
+        }
+        profile.into_canonical()
+    }
+
+    /// So many traces of so many entry points, of about so many bytes.
+    fn many(traces: u64, names: u32, bytes: usize) -> Vec<Made> {
+        let random = |number: u64| stable_hash(&number.to_le_bytes());
+        let made = |id| Made {
+            name: (random(id) % u64::from(names)) as u32,
+            id,
+            duration_ns: random(id + traces) % 1_000_000,
+            bytes: bytes / 2 + random(id + 2 * traces) as usize % bytes,
+        };
+        (0..traces).map(made).collect()
+    }
+
+    fn held(profile: &Profile) -> usize {
+        profile.paths.iter().flat_map(|path| path.state.exemplars.whole.traces.values()).map(|trace| trace.len()).sum()
+    }
+
+    #[test]
+    fn neither_order_nor_division_shows_where_there_is_no_room() {
+        // Few entry points with large traces; more than have examples; more names than are told apart.
+        for (traces, names, size) in [(60, 6, share(4)), (900, 300, share(MAX_ENTRIES)), (2_600, 1_500, 16)] {
+            let all = many(traces, names, size);
+            let whole = profile(&all);
+            assert!(held(&whole) > 0 && held(&whole) <= EXAMPLES_BYTES, "{names}: {}", held(&whole));
+            assert_eq!(profile(all.iter().rev()), whole, "{names}");
+            for parts in [2, 7] {
+                let mut merged = Profile::default();
+                for part in (0..parts).rev() {
+                    merged.merge(&profile(all.iter().skip(part).step_by(parts)));
+                }
+                assert_eq!(merged.into_canonical(), whole, "{names} in {parts}");
+            }
+            // Taking out what has no room on the way changes nothing.
+            let mut often = Profile::default();
+            for made in &all {
+                add(&mut often, made);
+                if made.id % 16 == 0 {
+                    often.bound_examples();
+                }
+            }
+            assert_eq!(often.into_canonical(), whole, "{names}");
+        }
+    }
+
+    #[test]
+    fn entry_points_share_the_room() {
+        assert_eq!((share(0), share(1), share(2)), (MAX_EXAMPLE_BYTES, MAX_EXAMPLE_BYTES, MAX_EXAMPLE_BYTES));
+        assert!((1..1_000).all(|entries| share(entries) >= share(entries + 1)));
+        assert!((1..=MAX_ENTRIES).all(|entries| share(entries) * MAX_EXAMPLES * entries <= EXAMPLES_BYTES));
+        let with_examples = |profile: &Profile| {
+            profile.paths.iter().filter(|path| !path.state.exemplars.whole.traces.is_empty()).count()
+        };
+        assert_eq!(with_examples(&profile(&many(900, 300, 16))), MAX_ENTRIES);
+        assert_eq!(with_examples(&profile(&many(900, 100, 16))), 100);
+    }
+
+    #[test]
+    fn the_examples_of_an_entry_point_are_what_they_say() {
+        let all = many(500, 1, 64);
+        let profile = profile(&all);
+        let mut durations: Vec<u64> = all.iter().map(|made| made.duration_ns).collect();
+        durations.sort_unstable();
+        let examples = profile.examples(0);
+        let [fastest, typical, slowest, failed] =
+            [examples.fastest, examples.typical, examples.slowest, examples.failed].map(Option::unwrap);
+        assert_eq!((fastest.duration_ns, slowest.duration_ns), (durations[0], durations[499]));
+        let sample = &profile.paths[0].state.exemplars.sample;
+        let nearest = sample.iter().map(|span| bin_of(span.duration_ns).abs_diff(bin_of(durations[250]))).min();
+        assert_eq!(Some(bin_of(typical.duration_ns).abs_diff(bin_of(durations[250]))), nearest);
+        for example in [fastest, typical, slowest, failed] {
+            let made = all[example.trace_id.0 as usize - 1];
+            assert_eq!((example.duration_ns, example.otlp), (made.duration_ns, &*bytes(&made)));
+        }
+        let first_failed = all.iter().filter(|made| made.id % 3 == 0).map(|made| example(made).start_ns).min();
+        assert_eq!(Some(example(&all[failed.trace_id.0 as usize - 1]).start_ns), first_failed);
+        assert_eq!(profile.examples(1), Examples::default());
+
+        let mut without = profile.clone();
+        without.drop_examples();
+        assert_eq!((without.examples(0), without.example_traces().len()), (Examples::default(), 0));
+        assert!((4..=MAX_EXAMPLES).contains(&profile.example_traces().len()));
+        without.merge(&profile);
+        assert_eq!(without.examples(0), examples);
+    }
+
+    #[test]
+    fn what_is_too_large_is_not_replaced_and_of_two_parts_the_shorter_stays() {
+        let made = |id, duration_ns, bytes| Made { name: 1, id, duration_ns, bytes };
+        let too_large = profile(&[made(1, 10, 100), made(2, 90, MAX_EXAMPLE_BYTES + 1), made(3, 50, 100)]);
+        let examples = too_large.examples(0);
+        assert_eq!((examples.slowest, examples.fastest.map(|example| example.duration_ns)), (None, Some(10)));
+        let parts = [made(1, 10, 300), made(1, 10, 200)];
+        for order in [[0, 1], [1, 0]] {
+            let profile = profile(order.map(|at| &parts[at]));
+            assert_eq!(profile.examples(0).fastest.map(|example| example.otlp.len()), Some(200));
+        }
+    }
+
+    #[test]
+    fn many_operations_together_have_no_example() {
+        let mut profile = Profile::default();
+        let path = entry(&mut profile, MASK);
+        let made = Made { name: 0, id: 1, duration_ns: 5, bytes: 9 };
+        let exemplars = &mut profile.state_mut(path).unwrap().exemplars;
+        exemplars.add(&example(&made), false);
+        exemplars.add_trace(&example(&made), &bytes(&made));
+        assert_eq!(held(&profile), 9);
+        assert_eq!(held(&profile.into_canonical()), 0);
+    }
+}
