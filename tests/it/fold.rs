@@ -10,7 +10,9 @@ use spandiff::ingest::fold::Folder;
 use spandiff::ingest::population::{Assembler, Census, Summary};
 use spandiff::ingest::{self, Context, Effect, OperationRule, ReadReport, Rules, Sink, profile_codec};
 use spandiff::model::profile::{Example, Examples, MAX_EXAMPLE_SPANS, MAX_NAMES, ONE, Profile};
-use spandiff::model::{Limits, NO_PARENT, Pair, Span, SpanStore, Symbols, Trace, TraceId, Warning, Warnings};
+use spandiff::model::{
+    Limits, NO_PARENT, Pair, Span, SpanMarks, SpanStore, Symbols, Trace, TraceId, Warning, Warnings,
+};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
@@ -352,7 +354,8 @@ fn shown(trace: &Trace) -> Vec<String> {
             span.start_ns,
             span.end_ns,
             store.name(span),
-            span.marks,
+            // Zipkin's mark has no field in OTLP; what it is for shows in the parents.
+            SpanMarks(span.marks.0 & !SpanMarks::SHARED.0),
             store.status_message(span),
             store.trace_state(span),
             trace.operations.get(span.operation),

@@ -2,7 +2,7 @@
 //! points it has. That happens seldom, since of random traces only every n-th is faster than all before it.
 
 use crate::model::profile::{Exemplar, Exemplars, MAX_EXAMPLE_BYTES, MAX_EXAMPLE_SPANS};
-use crate::model::wire::Writer;
+use crate::model::wire::{Fields, Writer};
 use crate::model::{Body, Span, Trace};
 use std::cell::OnceCell;
 use std::collections::HashMap;
@@ -51,7 +51,8 @@ impl<'a> Message<'a> {
 
 /// The trace as it came as an OTLP `TracesData` message; `None` when it is too large.
 ///
-/// Resources stand there by their content: neither their numbers nor the order of spans in the input show.
+/// Resources stand there by their content: neither their numbers nor the order of spans in the input show. Zipkin's mark
+/// on servers that share their client's id has no place in OTLP; being servers says the same.
 fn write(trace: &Trace) -> Option<Arc<[u8]>> {
     let spans = || trace.spans().iter().chain(&trace.taken_out);
     let bytes = |span: &Span| span.body.len as usize;
@@ -73,13 +74,30 @@ fn write(trace: &Trace) -> Option<Arc<[u8]>> {
     let mut writer = Writer::new();
     for (resource, bodies) in by_resource {
         let resource_spans = writer.begin(RESOURCE_SPANS);
-        writer.bytes_field(RESOURCE, resource);
+        message(RESOURCE, resource, &mut writer);
         let scope_spans = writer.begin(MEMBERS);
         for body in bodies {
-            writer.bytes_field(MEMBERS, trace.store.bytes(body));
+            message(MEMBERS, trace.store.bytes(body), &mut writer);
         }
         writer.end(scope_spans);
         writer.end(resource_spans);
     }
     (writer.len() <= MAX_EXAMPLE_BYTES).then(|| writer.into_bytes().into())
+}
+
+/// Writes a message as field `number`, its fields in order of their numbers: senders order them differently, and the same
+/// trace is to become the same bytes. Fields of one number stay as they stand.
+fn message(number: u32, message: &[u8], writer: &mut Writer) {
+    let mut parts: Vec<(u32, &[u8])> = Vec::new();
+    let (mut fields, mut rest) = (Fields::new(message), message);
+    // Readers checked every byte: there is no error behind which something would be left out.
+    while let Ok(Some((number, _))) = fields.next_field() {
+        let (part, behind) = rest.split_at_checked(rest.len() - fields.rest().len()).unwrap_or_default();
+        parts.push((number, part));
+        rest = behind;
+    }
+    parts.sort_by_key(|(number, _)| *number);
+    let all = writer.begin(number);
+    parts.into_iter().for_each(|(_, part)| writer.raw(part));
+    writer.end(all);
 }
