@@ -98,6 +98,8 @@ fn message(number: u32, message: &[u8], writer: &mut Writer) {
     }
     parts.sort_by_key(|(number, _)| *number);
     let all = writer.begin(number);
-    parts.into_iter().for_each(|(_, part)| writer.raw(part));
+    for (_, part) in parts {
+        writer.raw(part);
+    }
     writer.end(all);
 }

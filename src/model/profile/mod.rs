@@ -2,6 +2,7 @@
 //!
 //! Everything is an integer and every cap is by smallest hash, so that folding and merging give the same content in
 //! any order. Weights are fixed-point numbers with 32 binary places ([`ONE`] is one trace); sums of them are `u128`.
+//! Of the traces a few are kept whole, as examples ([`Profile::examples`]).
 //! [`Profile::canonical`] bounds the names, so that memory follows call paths, and sorts the tables, so that equal
 //! contents become equal bytes when written.
 
