@@ -162,6 +162,9 @@ pub struct RecordArgs {
     pub inputs: Vec<String>,
     #[command(flatten)]
     pub filter: FilterArgs,
+    /// Keep no whole traces as examples: they hold all attribute values, as they came
+    #[arg(long)]
+    pub no_examples: bool,
 }
 
 /// What is added.

@@ -6,14 +6,16 @@
 //! kept is sums, extremes and smallest hashes.
 
 mod attributes;
+mod examples;
 mod group;
 mod instances;
 
 use super::sampling;
-use crate::model::profile::{Profile, bin_of};
+use crate::model::profile::{EXAMPLES_BYTES, Profile, bin_of};
 use crate::model::times::{Roots, Times};
 use crate::model::{Limits, NO_PARENT, Operation, OperationId, SpanMarks, Status, Symbols, Trace, Warning, Warnings};
 use attributes::{Lexicon, Looked};
+use examples::Message;
 use group::View;
 use instances::{Homes, Peers};
 use std::collections::HashSet;
@@ -33,6 +35,8 @@ pub struct Folder {
     most_paths: usize,
     /// Paths and strings at which the profile is put in order.
     room: (usize, usize),
+    /// Bytes of examples that came since those without room were taken out.
+    example_bytes: usize,
     warnings: Warnings,
 }
 
@@ -95,6 +99,7 @@ impl Folder {
             scratch: Scratch::default(),
             most_paths: limits.paths as usize,
             room: (LEAST_GROWTH, LEAST_GROWTH),
+            example_bytes: 0,
             warnings: Warnings::default(),
         }
     }
@@ -122,6 +127,7 @@ impl Folder {
             start_ns: trace.spans().iter().map(|span| span.start_ns).min().unwrap_or(0),
         };
         let mut looked = Looked::default();
+        let message = Message::new(trace);
         let (groups, order) = (std::mem::take(&mut self.scratch.groups), std::mem::take(&mut self.scratch.order));
         let mut begin = 0;
         for group in &groups {
@@ -129,6 +135,9 @@ impl Folder {
             begin = group.end as usize;
             if let Some(state) = self.profile.state_mut(group.path) {
                 view.add_group(state, group, members, &mut self.scratch, &mut self.memory, &mut looked);
+                if group.is_entry {
+                    self.example_bytes += message.offer(members, &mut state.exemplars);
+                }
             }
             if let Some(slot) = self.scratch.group_of.get_mut(group.path as usize) {
                 *slot = NONE;
@@ -136,6 +145,10 @@ impl Folder {
         }
         (self.scratch.groups, self.scratch.order) = (groups, order);
         self.add_links(&view);
+        if self.example_bytes > EXAMPLES_BYTES {
+            self.profile.bound_examples();
+            self.example_bytes = 0;
+        }
     }
 
     /// Adds warnings that belong to no trace of the profile.

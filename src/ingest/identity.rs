@@ -213,7 +213,7 @@ fn prune(trace: &mut Trace, effects: &[Effect]) -> Ruled {
     let store = std::mem::take(&mut trace.store);
     // For each old span its place among the kept ones, or that of its nearest kept ancestor.
     let mut places: Vec<u32> = Vec::with_capacity(store.spans.len());
-    let mut spans = Vec::new();
+    let (mut spans, mut taken_out) = (Vec::new(), Vec::new());
     let mut folded_until = 0;
     for (index, span) in store.spans.iter().enumerate() {
         let parent = places.get(span.parent as usize).copied().unwrap_or(NO_PARENT);
@@ -221,9 +221,11 @@ fn prune(trace: &mut Trace, effects: &[Effect]) -> Ruled {
         if index < folded_until {
             ruled.folded += 1;
             places.push(parent);
+            taken_out.push(*span);
         } else if effect == Effect::Ignore {
             ruled.ignored += 1;
             places.push(parent);
+            taken_out.push(*span);
         } else {
             if effect == Effect::Fold {
                 folded_until = trace.subtree_end.get(index).map_or(0, |&end| end as usize);
@@ -234,6 +236,7 @@ fn prune(trace: &mut Trace, effects: &[Effect]) -> Ruled {
     }
     let operations = std::mem::take(&mut trace.operations);
     *trace = Trace::new(trace.id, SpanStore { spans, ..store }, operations);
+    trace.taken_out = taken_out;
     ruled
 }
 

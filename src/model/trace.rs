@@ -134,6 +134,8 @@ pub struct Trace {
     pub links: Vec<LinkEdge>,
     /// The operations that `Span::operation` counts in.
     pub operations: Operations,
+    /// Spans that rules took out: no part of the trace, though what they refer to is in the store.
+    pub taken_out: Vec<Span>,
 }
 
 impl Trace {
@@ -158,7 +160,7 @@ impl Trace {
         drop(position);
         let subtree_end = subtree_ends(&store.spans);
         let links = resolve_links(&store);
-        Trace { id, store, subtree_end, links, operations }
+        Trace { id, store, subtree_end, links, operations, taken_out: Vec::new() }
     }
 
     /// The spans in pre-order.

@@ -4,12 +4,16 @@ use crate::shared;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans};
 use prost::Message;
+use spandiff::diff::DiffOptions;
 use spandiff::generate;
 use spandiff::ingest::fold::Folder;
 use spandiff::ingest::population::{Assembler, Census, Summary};
-use spandiff::ingest::{self, Context, ReadReport, Rules, Sink};
-use spandiff::model::profile::{MAX_NAMES, ONE, Profile};
-use spandiff::model::{Limits, NO_PARENT, Symbols, Trace, TraceId, Warning, Warnings};
+use spandiff::ingest::{self, Context, Effect, OperationRule, ReadReport, Rules, Sink, profile_codec};
+use spandiff::model::profile::{Example, Examples, MAX_EXAMPLE_SPANS, MAX_NAMES, ONE, Profile};
+use spandiff::model::{
+    Limits, NO_PARENT, Pair, Span, SpanMarks, SpanStore, Symbols, Trace, TraceId, Warning, Warnings,
+};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs::File;
 
@@ -318,4 +322,170 @@ fn what_a_database_call_says_of_its_instance_is_counted_by_instance() {
     assert_eq!(profile.strings.get(system.values()[0].value), "mysql");
     assert!(path.state.attributes.get("db.system").is_none());
     assert_eq!(path.state.errors.mass, 2 * u128::from(ONE));
+}
+
+/// The traces in some bytes, assembled and identified by rules, each with what assembling it counted.
+fn identified(bytes: &[u8], rules: &Rules) -> BTreeMap<TraceId, (Trace, Warnings)> {
+    let store = shared::read(bytes).0;
+    let mut by_trace: BTreeMap<TraceId, Vec<_>> = BTreeMap::new();
+    for span in &store.spans {
+        by_trace.entry(span.trace_id).or_default().push(*span);
+    }
+    let assembled = by_trace.into_iter().map(|(id, spans)| {
+        let mut warnings = Warnings::default();
+        let mut trace = ingest::assemble(SpanStore { spans, ..store.clone() }, id, &mut warnings);
+        ingest::identify(&mut trace, rules);
+        (id, (trace, warnings))
+    });
+    assembled.collect()
+}
+
+/// All that a trace says, a line for each span.
+fn shown(trace: &Trace) -> Vec<String> {
+    let store = &trace.store;
+    let line = |span: &Span| {
+        let mut line = format!(
+            "{} {} {} {:?} {:?} {} {} {} {:?} {} {} {:?}",
+            span.parent as i32,
+            span.id,
+            span.parent_id,
+            span.kind,
+            span.status,
+            span.start_ns,
+            span.end_ns,
+            store.name(span),
+            // Zipkin's mark has no field in OTLP; what it is for shows in the parents.
+            SpanMarks(span.marks.0 & !SpanMarks::SHARED.0),
+            store.status_message(span),
+            store.trace_state(span),
+            trace.operations.get(span.operation),
+        );
+        for (key, value) in store.resource_attributes(span).chain(store.attributes(span)) {
+            let _ = write!(line, " {key}={value}");
+        }
+        for event in store.events(span) {
+            let _ = write!(line, " event {} {} {:?}", event.time_ns, event.name, event.attributes.collect::<Vec<_>>());
+        }
+        for link in store.links(span) {
+            let _ =
+                write!(line, " link {:?} {:?} {:?}", link.trace_id, link.span_id, link.attributes.collect::<Vec<_>>());
+        }
+        line
+    };
+    trace.spans().iter().map(line).collect()
+}
+
+/// The examples of all entry points.
+fn examples(profile: &Profile) -> Vec<Example<'_>> {
+    let of_path = |path: u32| {
+        let Examples { fastest, typical, slowest, failed } = profile.examples(path);
+        [fastest, typical, slowest, failed].into_iter().flatten()
+    };
+    (0..profile.paths().len() as u32).flat_map(of_path).collect()
+}
+
+/// Every example of what was folded reads back as the trace that it was. How many there are.
+fn check_examples(source: &[u8], rules: &Rules) -> usize {
+    let traces = identified(source, rules);
+    let profile = fold(traces.values());
+    let stored = profile_codec::encode(&profile).unwrap();
+    let profile = profile_codec::decode(&mut &stored[..], &Limits::default()).unwrap();
+    for path in profile.paths() {
+        let slowest = path.state.exemplars.slowest.unwrap();
+        let fits = traces[&slowest.trace_id].0.len() < 200;
+        let kept = path.state.exemplars.trace_of(&slowest).is_some();
+        assert!(kept == (path.parent == NO_PARENT) || !fits, "{slowest:?}");
+    }
+    let examples = examples(&profile);
+    for example in &examples {
+        let (trace, warnings) = &traces[&example.trace_id];
+        let mut read = identified(example.otlp, rules);
+        assert_eq!(read.len(), 1);
+        let (again, counted) = read.remove(&example.trace_id).unwrap();
+        assert_eq!(shown(&again), shown(trace));
+        assert_eq!(again.links, trace.links);
+        assert_eq!(again.spans().len() + again.taken_out.len(), example.spans());
+        // Only spans that came twice are not there any more.
+        let of_tree = |warnings: &Warnings| {
+            let counted = warnings.iter().filter(|(warning, _)| *warning != Warning::DuplicateSpan);
+            counted.map(|(warning, counted)| (warning, counted.clone())).collect::<Vec<_>>()
+        };
+        assert_eq!(of_tree(&counted), of_tree(warnings));
+        assert!(again.roots().any(|root| again.spans()[root as usize].duration_ns() == example.duration_ns));
+    }
+    examples.len()
+}
+
+#[test]
+fn examples_of_real_files_read_back_as_the_traces_that_they_were() {
+    for path in shared::files() {
+        let source = std::fs::read(&path).unwrap();
+        assert!(check_examples(&source, &Rules::default()) > 0, "{}", path.display());
+    }
+}
+
+#[test]
+fn examples_are_traces_as_they_came_before_rules() {
+    let source = generated(40, 8);
+    assert!(check_examples(&source, &Rules::default()) >= 3);
+    let traces = identified(&source, &Rules::default());
+    let (trace, _) = traces.values().next().unwrap();
+    // The operations of the root and of the first span below it with children.
+    let parent = (1..trace.len() as u32).find(|&index| trace.children(index).next().is_some()).unwrap();
+    let named = |index: u32, effect: Effect| OperationRule {
+        name: Some(trace.store.name(&trace.spans()[index as usize]).to_owned()),
+        effect,
+        ..OperationRule::default()
+    };
+    for rules in [
+        vec![named(0, Effect::Ignore)],
+        vec![named(parent, Effect::Ignore)],
+        vec![named(parent, Effect::Fold)],
+        vec![named(0, Effect::Fold)],
+    ] {
+        let rules = Rules { operations: rules };
+        assert!(identified(&source, &rules).values().any(|(trace, _)| !trace.taken_out.is_empty()));
+        assert!(check_examples(&source, &rules) >= 3);
+    }
+}
+
+#[test]
+fn a_pair_of_examples_differs_as_the_pair_of_their_traces_does() {
+    let source = generated(60, 11);
+    let profile = stream(std::slice::from_ref(&source), &Limits::default(), 2).0;
+    let traces = identified(&source, &Rules::default());
+    let entries = (0..profile.paths().len() as u32).filter(|&path| profile.paths()[path as usize].parent == NO_PARENT);
+    for entry in entries {
+        let examples = profile.examples(entry);
+        let (fastest, slowest) = (examples.fastest.unwrap(), examples.slowest.unwrap());
+        let read =
+            |example: Example<'_>| identified(example.otlp, &Rules::default()).remove(&example.trace_id).unwrap().0;
+        let report = |mut traces: Pair<Trace>| {
+            ingest::unify(&mut traces, &mut Pair::default());
+            let diff = spandiff::diff::pair::compare(&traces, Pair::default(), &DiffOptions::default());
+            let mut json = Vec::new();
+            spandiff::report::json::json(&diff, &spandiff::report::Options::default(), &mut json).unwrap();
+            String::from_utf8(json).unwrap()
+        };
+        let of_examples = report(Pair::new(read(fastest), read(slowest)));
+        let of_traces = report(Pair::new(traces[&fastest.trace_id].0.clone(), traces[&slowest.trace_id].0.clone()));
+        assert_eq!(of_examples, of_traces);
+        assert!(fastest.duration_ns <= slowest.duration_ns);
+    }
+}
+
+#[test]
+fn traces_that_are_too_large_are_no_examples() {
+    let calls = |id: u128, calls: usize| {
+        let mut trace =
+            spandiff::model::fixture::trace(&format!("shop GET /cart 900ms [server]\n  db SELECT 1us ×{calls}"));
+        trace.id = TraceId(id);
+        (trace, Warnings::default())
+    };
+    let traces = [calls(1, 10), calls(2, MAX_EXAMPLE_SPANS - 1), calls(3, MAX_EXAMPLE_SPANS)];
+    let profile = fold(&traces);
+    let spans: Vec<usize> = profile.example_traces().into_iter().map(<[u8]>::len).collect();
+    assert_eq!(spans.len(), 2, "{spans:?}");
+    let exemplars = &profile.paths()[0].state.exemplars;
+    assert_eq!(exemplars.sample.iter().filter(|span| exemplars.trace_of(span).is_none()).count(), 1);
 }

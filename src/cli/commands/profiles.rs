@@ -10,7 +10,7 @@ use crate::model::{NO_PARENT, Span};
 use crate::report::json::warnings;
 use crate::report::page::{Page, STRONG};
 use crate::report::schema;
-use crate::report::units::{count, counted};
+use crate::report::units::{bytes, count, counted};
 use serde::Serialize;
 use std::io::{self, Write};
 
@@ -33,6 +33,9 @@ pub struct View<'a> {
     inputs: Vec<String>,
     bytes: u64,
     bytes_lost: u64,
+    /// Whole traces, and their bytes before compression.
+    example_traces: u64,
+    example_bytes: u64,
     warnings: Vec<schema::Warning<'a>>,
 }
 
@@ -63,7 +66,7 @@ struct VersionView<'a> {
 
 /// Looks at a profile.
 pub fn view<'a>(name: &'a str, profile: &'a Profile) -> View<'a> {
-    let totals = &profile.totals;
+    let (totals, examples) = (&profile.totals, profile.example_traces());
     let mut entry_points: Vec<EntryView> = entries(profile).collect();
     entry_points.sort_by(|a, b| (b.traces, &a.service, &a.name).cmp(&(a.traces, &b.service, &b.name)));
     View {
@@ -92,6 +95,8 @@ pub fn view<'a>(name: &'a str, profile: &'a Profile) -> View<'a> {
         inputs: totals.inputs.iter().map(|hash| hex(hash)).collect(),
         bytes: totals.bytes.0,
         bytes_lost: totals.bytes.1,
+        example_traces: examples.len() as u64,
+        example_bytes: examples.iter().map(|trace| trace.len() as u64).sum(),
         warnings: warnings(&totals.warnings),
     }
 }
@@ -144,6 +149,13 @@ pub fn text(view: &View<'_>, page: &Page, out: &mut dyn Write) -> io::Result<()>
         "made of {inputs}; {} without root or with missing parents",
         counted(view.partial_traces, "trace", "traces")
     )?;
+    match view.example_traces {
+        0 => writeln!(out, "no example traces")?,
+        some => {
+            let some = counted(some, "example trace", "example traces");
+            writeln!(out, "{some} with all attributes, {}", bytes(view.example_bytes))?;
+        }
+    }
     let entries = view.entry_points.iter().map(|it| {
         let failing = if it.traces_with_errors > 0 {
             format!(", {} with errors", count(it.traces_with_errors))

@@ -16,7 +16,7 @@ pub fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Failure> {
     let file = output_file(common, "record")?;
     let filter = sides::filter(&args.filter)?;
     let takes_all = filter.conditions.is_empty() && filter.entries.is_empty();
-    fold_into(common, &args.inputs, &filter, file, |opening| match opening.those(true).first() {
+    fold_into(common, &args.inputs, &filter, !args.no_examples, file, |opening| match opening.those(true).first() {
         Some(profile) if !takes_all => Err(no_filter(&profile.name)),
         _ => Ok(()),
     })
@@ -25,7 +25,7 @@ pub fn record(common: &Common, args: &RecordArgs) -> Result<ExitCode, Failure> {
 /// Runs `spandiff merge`.
 pub fn merge(common: &Common, args: &MergeArgs) -> Result<ExitCode, Failure> {
     let file = output_file(common, "merge")?;
-    fold_into(common, &args.inputs, &Filter::default(), file, |opening| match opening.those(false).first() {
+    fold_into(common, &args.inputs, &Filter::default(), true, file, |opening| match opening.those(false).first() {
         Some(traces) => Err(Problem::new(format!("{} is not a profile", traces.name))
             .hint("spandiff record makes profiles of traces, and takes both together")),
         None => Ok(()),
@@ -42,6 +42,7 @@ fn fold_into(
     common: &Common,
     words: &[String],
     filter: &Filter,
+    examples: bool,
     file: &Path,
     check: impl FnOnce(&Opening) -> Result<(), Problem>,
 ) -> Result<ExitCode, Failure> {
@@ -53,8 +54,11 @@ fn fold_into(
             .into());
     }
     check(&opening)?;
-    let folded = with_reader(common, &settings, &[&opening], |reader| fold_list(&opening, filter, reader))
+    let mut folded = with_reader(common, &settings, &[&opening], |reader| fold_list(&opening, filter, reader))
         .map_err(Failure::Problems)?;
+    if !examples {
+        folded.profile.drop_examples();
+    }
     let totals = &folded.profile.totals;
     if totals.traces == 0 {
         return Err(Problem::new("no trace was found: there is nothing to write")
@@ -68,7 +72,9 @@ fn fold_into(
     output::whole(file, &written)?;
     let what = counted(folded.profile.paths().len() as u64, "call path", "call paths");
     let traces = counted(totals.traces, "trace", "traces");
-    remark(common.quiet, &format!("{traces}, {what}: {} in {}", bytes(written.len() as u64), file.display()));
+    let examples = counted(folded.profile.example_traces().len() as u64, "example trace", "example traces");
+    let size = bytes(written.len() as u64);
+    remark(common.quiet, &format!("{traces}, {what}, {examples}: {size} in {}", file.display()));
     Ok(ExitCode::from(exit::DONE))
 }
 

@@ -1,9 +1,10 @@
 //! Adds the spans that one trace has on one path to the path's state.
 
 use super::attributes::Looked;
+use super::examples::exemplar;
 use super::instances::Named;
 use super::{Group, Memory, Scratch};
-use crate::model::profile::{Bucket, ENTRY_SHARDS, Exemplar, Instance, PathState, SHARDS, Sums, bin_of, stable_hash};
+use crate::model::profile::{Bucket, ENTRY_SHARDS, Instance, PathState, SHARDS, Sums, bin_of, stable_hash};
 use crate::model::{NO_PARENT, Part, Span, Status, Symbol, Symbols, Trace, masking};
 
 /// Stands for errors among the keys of what has the weight of a trace already.
@@ -133,8 +134,7 @@ impl View<'_> {
         tally.own_failed += u64::from(own_error);
         let bin = bin_of(felt_ns);
         tally.bins += u128::from(mass) * u128::from(bin);
-        let exemplar = Exemplar { trace_id: self.trace.id, span_id: span.id, start_ns: span.start_ns, duration_ns };
-        state.exemplars.add(&exemplar, own_error);
+        state.exemplars.add(&exemplar(self.trace, span), own_error);
         Member { span, mass, bin, own_error }
     }
 

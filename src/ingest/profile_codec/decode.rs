@@ -4,8 +4,9 @@ use super::columns::{Part, ascending, counts, masses, numbers, of_rows, pieces};
 use super::generated as wire;
 use super::{MESSAGE_BYTES, ProfileError, SCHEMA};
 use crate::model::profile::{
-    Bucket, Cell, ENTRY_SHARDS, Exemplar, Exemplars, Histogram, Instance, Instances, KeyCounts, PathState, Profile,
-    SHARDS, Shards, Sums, TailCell, Timeline, Totals, ValueCount, ValueCounts, bin_of, stable_hash,
+    Bucket, Cell, ENTRY_SHARDS, EXAMPLES_BYTES, Exemplar, Exemplars, Histogram, Instance, Instances, KeyCounts,
+    MAX_ENTRIES, MAX_EXAMPLE_BYTES, MAX_EXAMPLES, PathState, Profile, SHARDS, Shards, Sums, TailCell, Timeline, Totals,
+    ValueCount, ValueCounts, bin_of, stable_hash,
 };
 use crate::model::wire::{Field, Fields};
 use crate::model::{
@@ -20,7 +21,8 @@ const MAX_INSTANCE_KEYS: usize = 1_024;
 
 /// The profile in the bytes of a message.
 pub fn message(bytes: &[u8], limits: &Limits) -> Result<Profile, ProfileError> {
-    let mut decoder = Decoder { profile: Profile::default(), limits, service: None };
+    let mut decoder =
+        Decoder { profile: Profile::default(), limits, service: None, examples: Vec::new(), example_bytes: 0 };
     // Fields may stand in any order, and paths name what is in the tables: once over the bytes for each.
     let schemas = fields(bytes, 1)?;
     if schemas.last().is_none_or(|schema| *schema != SCHEMA.as_bytes()) {
@@ -34,6 +36,9 @@ pub fn message(bytes: &[u8], limits: &Limits) -> Result<Profile, ProfileError> {
     }
     for part in fields(bytes, 4)? {
         decoder.totals(part).map_err(|what| ProfileError::damaged("its totals", what))?;
+    }
+    for (index, part) in fields(bytes, 6)?.into_iter().enumerate() {
+        decoder.example(part).map_err(|what| ProfileError::damaged(format!("example trace {index}"), what))?;
     }
     for (index, part) in fields(bytes, 5)?.into_iter().enumerate() {
         decoder.path(index, part).map_err(|what| ProfileError::damaged(format!("path {index}"), what))?;
@@ -68,6 +73,9 @@ struct Decoder<'a> {
     limits: &'a Limits,
     /// The service of the last operation: they come sorted, and share its text.
     service: Option<Arc<str>>,
+    /// The table of whole traces, and how many bytes they have.
+    examples: Vec<Arc<[u8]>>,
+    example_bytes: usize,
 }
 
 impl Decoder<'_> {
@@ -180,7 +188,7 @@ impl Decoder<'_> {
             instances: instances(message.instances.as_ref(), strings).map_err(within("instances"))?,
             attributes: attributes(message.attributes.as_ref(), strings).map_err(within("attributes"))?,
             links: self.links(message.links.as_ref()).map_err(within("links"))?,
-            exemplars: exemplars(message.exemplars.as_ref()).map_err(within("examples"))?,
+            exemplars: exemplars(message.exemplars.as_ref(), &self.examples).map_err(within("examples"))?,
         })
     }
 
@@ -196,6 +204,22 @@ impl Decoder<'_> {
             links.insert(id, weight);
         }
         Ok(links)
+    }
+
+    /// A whole trace.
+    fn example(&mut self, part: &[u8]) -> Part<()> {
+        if part.is_empty() || part.len() > MAX_EXAMPLE_BYTES {
+            return Err(format!("it has {} bytes, at most {MAX_EXAMPLE_BYTES} are kept", part.len()));
+        }
+        if self.examples.len() >= MAX_ENTRIES * MAX_EXAMPLES {
+            return Err(format!("at most {} are kept", MAX_ENTRIES * MAX_EXAMPLES));
+        }
+        self.example_bytes += part.len();
+        if self.example_bytes > EXAMPLES_BYTES {
+            return Err(format!("with it they have more than {EXAMPLES_BYTES} bytes"));
+        }
+        self.examples.push(part.into());
+        Ok(())
     }
 }
 
@@ -420,7 +444,7 @@ impl<'a> InstanceColumns<'a> {
     }
 }
 
-fn exemplars(message: Option<&wire::Exemplars>) -> Part<Exemplars> {
+fn exemplars(message: Option<&wire::Exemplars>, traces: &[Arc<[u8]>]) -> Part<Exemplars> {
     let Some(message) = message else { return Ok(Exemplars::default()) };
     let rows = message.span_ids.len();
     let (ids, rest) = message.trace_ids.as_chunks::<16>();
@@ -450,9 +474,17 @@ fn exemplars(message: Option<&wire::Exemplars>) -> Part<Exemplars> {
         slowest: place(message.slowest)?,
         fastest: place(message.fastest)?,
         failed: place(message.failed)?,
+        ..Exemplars::default()
     };
     // Merging keeps the cap.
     let mut exemplars = Exemplars::default();
     exemplars.merge(&read);
+    if !message.traces.is_empty() {
+        for (span, &trace) in spans.iter().zip(of_rows(&message.traces, rows)?) {
+            let Some(at) = trace.checked_sub(1) else { continue };
+            let trace = traces.get(at as usize).ok_or_else(|| format!("there is no example trace {at}"))?;
+            exemplars.add_trace(span, trace);
+        }
+    }
     Ok(exemplars)
 }

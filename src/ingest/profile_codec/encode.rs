@@ -9,12 +9,13 @@ use crate::model::profile::{
 };
 use crate::model::{NO_PARENT, OperationId, Symbol};
 use prost::Message;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 
 /// Writes the message of a canonical profile, field by field: it never stands in memory as a whole.
 pub fn message(profile: &Profile, write: &mut dyn FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
-    let encoder = Encoder { profile };
+    let examples: Vec<&[u8]> = profile.example_traces().into_iter().collect();
+    let encoder = Encoder { profile, examples: examples.iter().copied().zip(0..).collect() };
     let mut buffer = Vec::new();
     prost::encoding::string::encode(1, &SCHEMA.to_owned(), &mut buffer);
     for text in profile.strings.iter() {
@@ -34,6 +35,11 @@ pub fn message(profile: &Profile, write: &mut dyn FnMut(&[u8]) -> io::Result<()>
         buffer.clear();
         field(5, &encoder.path(path), &mut buffer);
     }
+    for example in examples {
+        write(&buffer)?;
+        buffer.clear();
+        prost::encoding::bytes::encode(6, &example.to_vec(), &mut buffer);
+    }
     write(&buffer)
 }
 
@@ -46,8 +52,12 @@ const fn string(symbol: Symbol) -> u32 {
     symbol.0
 }
 
+/// Whole traces and where they stand.
+type Places<'a> = HashMap<&'a [u8], u32, foldhash::fast::RandomState>;
+
 struct Encoder<'a> {
     profile: &'a Profile,
+    examples: Places<'a>,
 }
 
 impl Encoder<'_> {
@@ -94,7 +104,7 @@ impl Encoder<'_> {
             instances: self.instances(&state.instances),
             attributes: self.attributes(&state.attributes),
             links: links(&state.links),
-            exemplars: exemplars(&state.exemplars),
+            exemplars: exemplars(&state.exemplars, &self.examples),
         }
     }
 
@@ -237,7 +247,7 @@ fn timeline(timeline: &Timeline) -> Option<wire::Timeline> {
     })
 }
 
-fn exemplars(exemplars: &Exemplars) -> Option<wire::Exemplars> {
+fn exemplars(exemplars: &Exemplars, places: &Places<'_>) -> Option<wire::Exemplars> {
     let mut rows: Vec<Exemplar> = Vec::new();
     let mut row = |span: &Exemplar| {
         let known = rows.iter().position(|held| held == span);
@@ -256,11 +266,19 @@ fn exemplars(exemplars: &Exemplars) -> Option<wire::Exemplars> {
         failed: place(&exemplars.failed),
         ..wire::Exemplars::default()
     };
+    let mut traces: Vec<u32> = rows
+        .iter()
+        .map(|span| exemplars.trace_of(span).and_then(|trace| places.get(&**trace)).map_or(0, |at| at + 1))
+        .collect();
+    if traces.iter().all(|trace| *trace == 0) {
+        traces.clear();
+    }
     (!rows.is_empty()).then(|| wire::Exemplars {
         trace_ids: rows.iter().flat_map(|span| span.trace_id.0.to_be_bytes()).collect(),
         span_ids: rows.iter().map(|span| span.span_id.0).collect(),
         start_unix_ns: rows.iter().map(|span| span.start_ns).collect(),
         duration_ns: rows.iter().map(|span| span.duration_ns).collect(),
+        traces,
         ..table
     })
 }

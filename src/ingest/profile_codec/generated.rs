@@ -18,6 +18,10 @@ pub struct Profile {
     /// Call paths in pre-order, siblings sorted by their operations.
     #[prost(message, repeated, tag = "5")]
     pub paths: ::prost::alloc::vec::Vec<Path>,
+    /// Whole traces that stand for others, each once, sorted: messages `opentelemetry.proto.trace.v1.TracesData` with a
+    /// trace as it came, before repair and rules, without scopes. At most 1 MiB each and 16 MiB together.
+    #[prost(bytes = "vec", repeated, tag = "6")]
+    pub examples: ::prost::alloc::vec::Vec<::prost::alloc::vec::Vec<u8>>,
 }
 /// Fixed-point numbers with 32 binary places, as all weights and weighted sums are. Number n is
 /// over\[n\] * 2^64 + whole\[n\] + fraction\[n\] / 2^32. A list that would be all zeros is left out.
@@ -370,4 +374,8 @@ pub struct Exemplars {
     /// Durations, nanoseconds.
     #[prost(uint64, repeated, tag = "9")]
     pub duration_ns: ::prost::alloc::vec::Vec<u64>,
+    /// The whole traces of the rows, for entry points: index in `examples` plus one, 0 for a trace that is not there. Left
+    /// out when there is none.
+    #[prost(uint32, repeated, tag = "10")]
+    pub traces: ::prost::alloc::vec::Vec<u32>,
 }

@@ -60,6 +60,12 @@ fn add(profile: &mut Profile, seen: &Seen) {
         duration_ns: seen.ns,
     };
     state.exemplars.add(&example, seen.failed);
+    if entry {
+        // Now and then one that has no room among several entry points.
+        let size = if seen.value == 9 { 800_000 } else { usize::from(seen.value) };
+        let whole = [&seen.trace.to_be_bytes()[..], &vec![seen.value; size]].concat();
+        state.exemplars.add_trace(&example, &whole.into());
+    }
     if seen.failed {
         state.errors.add(value_hash, u128::from(mass), || value);
     }
@@ -276,4 +282,36 @@ fn fields_of_later_minor_versions_are_skipped() {
     bytes.extend([0x98, 0x06, 0x01, 0x9a, 0x06, 0x02, b'h', b'i', 0x99, 0x06, 0, 0, 0, 0, 0, 0, 0, 0]);
     let read = decode::message(&bytes, &Limits::default()).unwrap();
     assert_eq!(encode(&read).unwrap(), encode(&small()).unwrap());
+}
+
+#[test]
+fn example_traces_are_written_once_and_checked() {
+    use prost::Message;
+    let message = generated::Profile::decode(&*plain(&small())).unwrap();
+    assert_eq!(message.examples.len(), 2);
+    assert!(message.examples.is_sorted());
+    let read = |change: &dyn Fn(&mut generated::Profile)| {
+        let mut changed = message.clone();
+        change(&mut changed);
+        decode::message(&changed.encode_to_vec(), &Limits::default()).map_err(|error| error.to_string())
+    };
+    let refused = |change: &dyn Fn(&mut generated::Profile), what: &str| {
+        let error = read(change).unwrap_err();
+        assert!(error.contains(what), "{error}");
+    };
+    assert_eq!(read(&|_| {}).unwrap().example_traces().len(), 2);
+    refused(&|profile| profile.examples[0].clear(), "example trace 0: it has 0 bytes");
+    refused(&|profile| profile.examples[1] = vec![1; 2 << 20], "example trace 1: it has 2097152 bytes");
+    refused(&|profile| profile.examples = vec![vec![1; 1 << 20]; 17], "more than 16777216 bytes");
+    refused(&|profile| profile.examples = vec![vec![1]; 1_000], "at most 768");
+    refused(&|profile| profile.examples.truncate(1), "there is no example trace 1");
+    refused(&|profile| profile.paths[0].exemplars.as_mut().unwrap().traces.push(1), "entries for");
+    // Without them it is a profile of an earlier version.
+    let earlier = read(&|profile| {
+        profile.examples.clear();
+        profile.paths.iter_mut().filter_map(|path| path.exemplars.as_mut()).for_each(|table| table.traces.clear());
+    });
+    let mut without = small();
+    without.drop_examples();
+    assert_eq!(encode(&earlier.unwrap()).unwrap(), encode(&without).unwrap());
 }

@@ -52,6 +52,7 @@ impl Profile {
         sorted.sort_links(&self.operations);
         sorted.sort_operations();
         sorted.sort_strings(&self.strings);
+        sorted.bound_examples();
         sorted.seal();
         sorted
     }

@@ -1,5 +1,6 @@
 //! Example spans of a path: a few by smallest hash, and those that stand out.
 
+use super::examples::Whole;
 use crate::model::{SpanId, TraceId};
 
 /// Examples kept by smallest hash.
@@ -44,6 +45,8 @@ pub struct Exemplars {
     pub fastest: Option<Exemplar>,
     /// The earliest that failed by itself.
     pub failed: Option<Exemplar>,
+    /// The whole traces of some of them.
+    pub whole: Whole,
 }
 
 /// Replaces what is held when the new one is smaller by its key.
@@ -99,5 +102,6 @@ impl Exemplars {
         if let Some(span) = &other.failed {
             keep_least(&mut self.failed, span, |span| (span.start_ns, span.ids()));
         }
+        self.merge_traces(other);
     }
 }

@@ -2,10 +2,12 @@
 //!
 //! Everything is an integer and every cap is by smallest hash, so that folding and merging give the same content in
 //! any order. Weights are fixed-point numbers with 32 binary places ([`ONE`] is one trace); sums of them are `u128`.
+//! Of the traces a few are kept whole, as examples ([`Profile::examples`]).
 //! [`Profile::canonical`] bounds the names, so that memory follows call paths, and sorts the tables, so that equal
 //! contents become equal bytes when written.
 
 mod canonical;
+mod examples;
 mod exemplars;
 mod instances;
 mod path;
@@ -15,6 +17,9 @@ mod values;
 
 pub use crate::stats::histogram::{Cell, Histogram, ONE, bin_of};
 pub use canonical::MAX_NAMES;
+pub use examples::{
+    EXAMPLES_BYTES, Example, Examples, MAX_ENTRIES, MAX_EXAMPLE_BYTES, MAX_EXAMPLE_SPANS, MAX_EXAMPLES, Whole,
+};
 pub use exemplars::{Exemplar, Exemplars};
 pub use instances::{Instance, InstanceKey, Instances};
 pub use path::{PathState, Shards, Sums, TailCell};
