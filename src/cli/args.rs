@@ -119,6 +119,9 @@ pub struct DiffArgs {
     /// Form of the report [default: text]
     #[arg(long, value_name = "FORMAT", value_parser = report_format(), env = "SPANDIFF_FORMAT")]
     pub format: Option<String>,
+    /// The report for screen readers: one line after another, in words (the same as --format plain)
+    #[arg(long, conflicts_with = "format")]
+    pub plain: bool,
     /// Write a further report in the same run; may be repeated
     #[arg(long = "report", value_name = "FORMAT=FILE", value_parser = report)]
     pub reports: Vec<(Format, PathBuf)>,

@@ -33,6 +33,9 @@ pub struct Settings {
     pub policy: Policy,
     /// When to colour.
     pub color: Color,
+    /// Commands of the terminal UI that have other keys than usual.
+    #[cfg(feature = "tui")]
+    pub keys: Vec<(String, String)>,
     /// How many threads.
     pub threads: usize,
     /// Hex SHA-256 over everything that can change a result.
@@ -51,6 +54,8 @@ struct Written {
     gate: policy::GateTable,
     rule: Vec<Spanned<policy::RuleTable>>,
     accept: Vec<policy::Accept>,
+    /// Commands of the terminal UI and their keys.
+    keys: BTreeMap<String, Spanned<String>>,
 }
 
 #[derive(Clone, Debug, Default, serde::Deserialize)]
@@ -99,6 +104,8 @@ pub fn settings(common: &Common, diff: Option<&DiffArgs>) -> Result<Settings, Pr
         limits,
         rules,
         policy,
+        #[cfg(feature = "tui")]
+        keys: written.keys.into_iter().map(|(name, keys)| (name, keys.into_inner())).collect(),
         color: common.color.or(written.output.color).unwrap_or(Color::Auto),
         threads: common.threads.or(written.output.threads).map_or_else(cores, NonZeroUsize::get),
         sha256,
@@ -182,6 +189,11 @@ fn parse(path: &Path) -> Result<(Written, Policy), Problem> {
     };
     let mut written: Written = toml::from_str(&text)
         .map_err(|error| invalid(error.span().map_or(0, |span| span.start)).cause(error.message()))?;
+    #[cfg(feature = "tui")]
+    for (name, keys) in &written.keys {
+        let bound = crate::tui::action::Keymap::default().bind(name, keys.get_ref());
+        bound.map_err(|cause| invalid(keys.span().start).cause(cause))?;
+    }
     let tables = policy::Written {
         schema: written.schema.take(),
         gate: std::mem::take(&mut written.gate),

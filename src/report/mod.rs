@@ -13,6 +13,7 @@ pub mod gate;
 pub mod json;
 pub mod markdown;
 pub mod page;
+pub mod plain;
 mod population;
 pub use population::words as population_words;
 pub mod rows;
@@ -29,6 +30,8 @@ use std::io;
 pub enum Format {
     /// For people, in columns.
     Text,
+    /// For people who listen: lines in reading order, words for marks and units.
+    Plain,
     /// For programs: schema `spandiff.diff/v1`.
     Json,
     /// For a pull-request comment.
@@ -41,12 +44,14 @@ pub enum Format {
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 5] = [Format::Text, Format::Json, Format::Markdown, Format::Dot, Format::Folded];
+    pub const ALL: [Format; 6] =
+        [Format::Text, Format::Plain, Format::Json, Format::Markdown, Format::Dot, Format::Folded];
 
     /// The word on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Format::Text => "text",
+            Format::Plain => "plain",
             Format::Json => "json",
             Format::Markdown => "markdown",
             Format::Dot => "dot",
@@ -94,6 +99,7 @@ impl Default for Options {
 pub fn write(format: Format, diff: &Diff, options: &Options, out: &mut dyn io::Write) -> io::Result<()> {
     match format {
         Format::Text => text::text(diff, options, out),
+        Format::Plain => plain::plain(diff, options, out),
         Format::Json => json::json(diff, options, out),
         Format::Markdown => markdown::markdown(diff, options, out),
         Format::Dot => dot::dot(diff, options, out),

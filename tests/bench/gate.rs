@@ -34,7 +34,7 @@ pub fn run() {
 }
 
 /// Two sides of so many traces each; those of the second are a little slower.
-fn write(folder: &Path, traces: usize) -> [PathBuf; 2] {
+pub fn write(folder: &Path, traces: usize) -> [PathBuf; 2] {
     [("before.pb", 1), ("after.pb", 2)].map(|(name, side)| {
         let path = folder.join(name);
         let mut file = BufWriter::new(File::create(&path).unwrap());

@@ -21,6 +21,8 @@ mod proto;
 mod ratio;
 mod synthetic;
 mod trees;
+#[cfg(feature = "tui")]
+mod tui;
 mod whole;
 
 use criterion::Criterion;
@@ -59,6 +61,10 @@ fn main() {
     }
     if wants("numbers") {
         gate_numbers::run(&filter);
+    }
+    #[cfg(feature = "tui")]
+    if wants("tui") {
+        tui::run();
     }
     if wants("whole") {
         whole::run();

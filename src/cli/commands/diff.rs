@@ -22,7 +22,8 @@ pub fn run(common: &Common, args: &DiffArgs) -> Result<ExitCode, Failure> {
 }
 
 fn write(diff: &Diff, common: &Common, args: &DiffArgs, settings: &Settings) -> Result<(), Failure> {
-    let format = args.format.as_deref().and_then(Format::from_name).unwrap_or(Format::Text);
+    let said = args.format.as_deref().and_then(Format::from_name);
+    let format = said.unwrap_or(if args.plain { Format::Plain } else { Format::Text });
     let file = common.output.as_deref();
     for (format, file) in &args.reports {
         let options = options(args, settings, Some(file));

@@ -26,8 +26,12 @@ pub fn run(common: &Common, args: &TuiArgs) -> Result<ExitCode, Failure> {
     let sides = sides::open(common, &args.sides, &settings.limits)?;
     let look = look(&settings, common, args);
     let empty = Arc::new(Model::new(crate::diff::Diff::default()));
-    let mut host = Owner::new(common.clone(), settings, sides);
     let mut app = App::new(look, args.size, empty);
+    for (name, keys) in &settings.keys {
+        // The configuration was checked when it was read.
+        let _ = app.keymap.bind(name, keys);
+    }
+    let mut host = Owner::new(common.clone(), settings, sides);
     let screen = args.render.unwrap_or(Screen::Findings);
     render(&mut app, &mut host, screen, common, args)
 }
