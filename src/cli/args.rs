@@ -85,7 +85,7 @@ pub enum Color {
 pub enum Command {
     /// Compare two traces or all traces of two sides (what spandiff does without a command), never in the terminal UI
     Diff(Box<DiffArgs>),
-    /// Look at the difference in the terminal: findings, tree, waterfall, flame graph, services, attributes
+    /// Look at the difference in the terminal (what spandiff does without a command when it runs in one): findings, tree, waterfall, flame graph, services, attributes
     #[cfg(feature = "tui")]
     Tui(Box<TuiArgs>),
     /// Judge a change by all traces before and after it: pass, warn, fail, or inconclusive
@@ -131,6 +131,9 @@ pub struct DiffArgs {
     /// Only ASCII in text
     #[arg(long, env = "SPANDIFF_ASCII", value_parser = clap::builder::FalseyValueParser::new())]
     pub ascii: bool,
+    /// Write the report also where the terminal UI would open: one linear text, which screen readers can follow
+    #[arg(long, env = "SPANDIFF_PLAIN", value_parser = clap::builder::FalseyValueParser::new())]
+    pub no_tui: bool,
     /// Exit with 1 when there are findings
     #[arg(long)]
     pub exit_code: bool,

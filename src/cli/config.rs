@@ -6,6 +6,7 @@ use super::args::{Color, Common, DiffArgs, min_ratio, parse_size, parse_time, si
 use super::engine::{OperationRule, Rules};
 use super::error::Problem;
 use super::policy;
+use super::progress::Gauge;
 use crate::diff::{DiffOptions, Policy};
 use crate::model::Limits;
 use serde::de::{self, Deserialize, Deserializer, MapAccess, Visitor};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub threads: usize,
     /// Hex SHA-256 over everything that can change a result.
     pub sha256: String,
+    /// What shows how far reading is, instead of standard error.
+    pub gauge: Option<Gauge>,
 }
 
 /// The configuration file as it is written.
@@ -109,6 +112,7 @@ pub fn settings(common: &Common, diff: Option<&DiffArgs>) -> Result<Settings, Pr
         color: common.color.or(written.output.color).unwrap_or(Color::Auto),
         threads: common.threads.or(written.output.threads).map_or_else(cores, NonZeroUsize::get),
         sha256,
+        gauge: None,
     })
 }
 

@@ -1,22 +1,53 @@
-//! How far reading is, on standard error and only when that is a terminal.
+//! How far reading is: on standard error and only when that is a terminal, or for a screen that asks.
 
 use super::engine::{Batch, Census, Sink};
 use crate::model::Symbols;
 use crate::report::units::count;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::{self, IsTerminal, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+/// What a screen that has the terminal for itself looks at while others read, and how it makes them stop.
+#[derive(Clone, Debug, Default)]
+pub struct Gauge(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    read: AtomicU64,
+    /// Bytes there are in all; 0 when that is not known.
+    of: AtomicU64,
+    stop: AtomicBool,
+}
+
+#[cfg(feature = "tui")]
+impl Gauge {
+    /// Bytes that were read and bytes that there are, 0 when that is not known.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.0.read.load(Ordering::Relaxed), self.0.of.load(Ordering::Relaxed))
+    }
+
+    /// Whether readers are to stop: the next piece that they ask for is an error.
+    pub fn stop(&self, stop: bool) {
+        self.0.stop.store(stop, Ordering::Relaxed);
+    }
+}
 
 /// Counts bytes and spans of all inputs together.
 pub struct Progress {
     bar: ProgressBar,
     spans: AtomicU64,
+    gauge: Option<Gauge>,
 }
 
 impl Progress {
-    /// Shows how much of `bytes` was read; `None` when that is not known.
-    pub fn new(quiet: bool, bytes: Option<u64>) -> Progress {
-        let shown = !quiet && io::stderr().is_terminal();
+    /// Shows how much of `bytes` was read, `None` when that is not known: on the gauge if there is one.
+    pub fn new(quiet: bool, gauge: Option<&Gauge>, bytes: Option<u64>) -> Progress {
+        if let Some(Gauge(counts)) = gauge {
+            counts.read.store(0, Ordering::Relaxed);
+            counts.of.store(bytes.unwrap_or(0), Ordering::Relaxed);
+        }
+        let shown = !quiet && gauge.is_none() && io::stderr().is_terminal();
         let bar = match bytes {
             _ if !shown => ProgressBar::hidden(),
             Some(bytes) => ProgressBar::with_draw_target(Some(bytes), ProgressDrawTarget::stderr_with_hz(10)),
@@ -29,7 +60,7 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Progress { bar, spans: AtomicU64::new(0) }
+        Progress { bar, spans: AtomicU64::new(0), gauge: gauge.cloned() }
     }
 
     fn spans(&self, more: u64) {
@@ -58,6 +89,12 @@ impl<R: Read> Read for Watched<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.progress.bar.inc(read as u64);
+        if let Some(Gauge(counts)) = &self.progress.gauge {
+            counts.read.fetch_add(read as u64, Ordering::Relaxed);
+            if counts.stop.load(Ordering::Relaxed) {
+                return Err(io::Error::other("cancelled"));
+            }
+        }
         Ok(read)
     }
 }

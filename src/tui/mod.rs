@@ -1,6 +1,6 @@
 //! Floor 5: the terminal UI for incident review.
 //!
-//! May use: model, diff, report, ratatui, crossterm. Never: ingest, receiver, files.
+//! May use: model, diff, report, ratatui, crossterm, signals. Never: ingest, receiver, files.
 //! Invariant: the screen is a pure function of [`app::App`], and `App` changes only in [`update::update`].
 //!
 //! ```text
@@ -24,6 +24,8 @@ pub mod overlay;
 pub mod rows;
 pub mod screens;
 pub mod session;
+pub mod steps;
+pub mod terminal;
 pub mod theme;
 pub mod update;
 pub mod view;

@@ -28,7 +28,7 @@ const LISTED: usize = 20;
 pub fn run(common: &Common, args: &InspectArgs) -> Result<ExitCode, Failure> {
     let settings = settings(common, None)?;
     let inputs = resolve(&args.inputs, &settings.limits).map_err(Failure::Problems)?;
-    let progress = Progress::new(common.quiet, total_bytes(&inputs.sources));
+    let progress = Progress::new(common.quiet, None, total_bytes(&inputs.sources));
     let reader = Reader { settings: &settings, said: common.traces_said(), progress: &progress };
     let (opened, mut problems) = open_what_can_be(&inputs, common, &settings.limits);
     let (profiles, traces): (Vec<&Opened>, Vec<&Opened>) = opened.iter().partition(|source| source.is_profile);

@@ -24,6 +24,8 @@ use std::process::ExitCode;
 pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let Cli { common, diff, command } = cli;
     match command {
+        #[cfg(feature = "tui")]
+        None if tui::is_wanted(&common, &diff) => tui::open_diff(&common, &diff),
         None => diff::run(&common, &diff),
         Some(Command::Diff(args)) => diff::run(&common, &args),
         #[cfg(feature = "tui")]

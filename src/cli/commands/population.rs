@@ -91,7 +91,8 @@ pub fn with_reader<R>(
     let sources: Vec<&Source> = openings.iter().flat_map(|opening| &opening.inputs.sources).collect();
     let only_profiles = openings.iter().all(|opening| opening.those(false).is_empty());
     let passes = if only_profiles { 1 } else { 2 };
-    let progress = Progress::new(common.quiet, total_bytes(sources).map(|bytes| bytes.saturating_mul(passes)));
+    let bytes = total_bytes(sources).map(|bytes| bytes.saturating_mul(passes));
+    let progress = Progress::new(common.quiet, settings.gauge.as_ref(), bytes);
     work(Reader { settings, said: common.traces_said(), progress: &progress })
 }
 

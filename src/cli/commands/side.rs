@@ -26,7 +26,7 @@ pub fn read_both(
 ) -> Result<Option<Pair<SideInput>>, Vec<Problem>> {
     let inputs = sides.map(|side| &side.inputs);
     let bytes = total_bytes(inputs.before.sources.iter().chain(&inputs.after.sources));
-    let progress = Progress::new(common.quiet, bytes);
+    let progress = Progress::new(common.quiet, settings.gauge.as_ref(), bytes);
     let reader = Reader { settings, said: common.traces_said(), progress: &progress };
     let several = AtomicBool::new(false);
     let read = |side| read(sides, side, *wanted.get(side), reader, &several);

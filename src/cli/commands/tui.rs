@@ -1,12 +1,19 @@
 //! `spandiff tui`: the terminal UI, or one of its screens without a terminal.
 
+mod look;
+mod session;
+mod terminal;
+
+pub use terminal::{is_wanted, open_diff};
+
 use super::load::{self, Loaded};
 use super::sides::{self, Sides};
-use crate::cli::args::{Color, Common, TuiArgs};
+use crate::cli::args::{Color, Common, SideArgs, TuiArgs};
 use crate::cli::config::{Settings, settings};
 use crate::cli::error::Failure;
+use crate::cli::progress::Gauge;
 use crate::cli::{accept, exit, output};
-use crate::model::Pair;
+use crate::model::{Pair, units};
 use crate::tui::action::Screen;
 use crate::tui::app::{App, Phase, Progress};
 use crate::tui::canvas::Look;
@@ -17,26 +24,27 @@ use crate::tui::update::{Msg, Request};
 use crate::tui::{glyphs, headless};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
+
+/// How often it is told how far a comparison is.
+const TICK: Duration = Duration::from_millis(100);
 
 /// Runs the command.
 pub fn run(common: &Common, args: &TuiArgs) -> Result<ExitCode, Failure> {
     let mut settings = settings(common, None)?;
+    let Some(screen) = args.render else { return terminal::open(common, args, settings) };
     settings.options.tree = true;
-    let sides = sides::open(common, &args.sides, &settings.limits)?;
     let look = look(&settings, common, args);
     let empty = Arc::new(Model::new(crate::diff::Diff::default()));
     let mut app = App::new(look, args.size, empty);
-    for (name, keys) in &settings.keys {
-        // The configuration was checked when it was read.
-        let _ = app.keymap.bind(name, keys);
-    }
-    let mut host = Owner::new(common.clone(), settings, sides);
-    let screen = args.render.unwrap_or(Screen::Findings);
+    bind(&mut app, &settings);
+    let mut host = Owner::new(common.clone(), settings, args.sides.clone());
     render(&mut app, &mut host, screen, common, args)
 }
 
-/// One screen, after some keys.
+/// One screen, after the steps of a session and some keys.
 fn render(
     app: &mut App,
     host: &mut Owner,
@@ -44,10 +52,14 @@ fn render(
     common: &Common,
     args: &TuiArgs,
 ) -> Result<ExitCode, Failure> {
+    let steps = args.replay.as_deref().map_or_else(|| Ok(Vec::new()), session::read)?;
     let loaded = host.run(Job::Compare(Request::default()), &|_| {}, &AtomicBool::new(false));
     settle(app, host, loaded.unwrap_or(Msg::Progress(None)));
-    if let Some(failure) = host.failure.take() {
+    if let Some(failure) = host.failure.lock().ok().and_then(|mut failure| failure.take()) {
         return Err(failure);
+    }
+    for step in steps {
+        settle(app, &mut Played(host), step);
     }
     settle(app, host, Msg::Run(screen.name()));
     for key in args.keys.iter().flat_map(|keys| &keys.0) {
@@ -63,6 +75,14 @@ fn render(
     Ok(ExitCode::from(if app.phase == Phase::Ready { exit::DONE } else { exit::ERROR }))
 }
 
+fn how_far(gauge: &Gauge) -> Progress {
+    match gauge.bytes() {
+        (read, 0) => Progress { what: format!("reading, {} so far", units::bytes(read)), share: None },
+        (read, of) if read < of => Progress { what: "reading".to_owned(), share: Some(read as f64 / of as f64) },
+        _ => Progress { what: "comparing".to_owned(), share: None },
+    }
+}
+
 /// How everything looks, as far as no terminal has to be asked.
 fn look(settings: &Settings, common: &Common, args: &TuiArgs) -> Look {
     let file = common.output.as_deref();
@@ -73,27 +93,72 @@ fn look(settings: &Settings, common: &Common, args: &TuiArgs) -> Look {
     Look { theme: Theme { depth, tone }, glyphs: if ascii { glyphs::ASCII } else { glyphs::UNICODE } }
 }
 
+/// Answers steps that are played again: what they wrote is written already.
+struct Played<'a>(&'a mut Owner);
+
+impl Host for Played<'_> {
+    fn run(&mut self, job: Job, progress: &dyn Fn(Progress), cancel: &AtomicBool) -> Option<Msg> {
+        match job {
+            Job::Compare(_) | Job::Detail(..) => self.0.run(job, progress, cancel),
+            Job::Write(..) | Job::Accept { .. } | Job::Log(_) => None,
+        }
+    }
+}
+
 /// Owns the inputs and answers what screens ask for.
 struct Owner {
     common: Common,
     settings: Settings,
-    sides: Sides,
+    args: SideArgs,
+    /// The inputs, once they were opened.
+    sides: Option<Sides>,
     loaded: Option<Loaded>,
     swapped: bool,
     /// The example pair that was opened, and how its sides stand.
     pair: Option<(crate::model::TraceId, crate::model::TraceId)>,
     opened: Option<Loaded>,
-    failure: Option<Failure>,
+    /// The last one, for whoever prints it.
+    failure: terminal::Left,
 }
 
 impl Owner {
-    fn new(common: Common, settings: Settings, sides: Sides) -> Owner {
-        Owner { common, settings, sides, loaded: None, swapped: false, pair: None, opened: None, failure: None }
+    fn new(common: Common, mut settings: Settings, args: SideArgs) -> Owner {
+        settings.gauge = Some(Gauge::default());
+        let (loaded, opened) = (None, None);
+        let failure = terminal::Left::default();
+        Owner { common, settings, args, sides: None, loaded, swapped: false, pair: None, opened, failure }
+    }
+
+    /// Compares on a thread of its own, and meanwhile tells how far it is and hears whether it is to stop.
+    fn watched(
+        &mut self,
+        request: Request,
+        progress: &dyn Fn(Progress),
+        cancel: &AtomicBool,
+    ) -> Result<Model, Failure> {
+        let gauge = self.settings.gauge.get_or_insert_default().clone();
+        gauge.stop(false);
+        std::thread::scope(|scope| {
+            let (done, ended) = channel::<()>();
+            let work = scope.spawn(move || {
+                let _done = done;
+                self.compare(request)
+            });
+            while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
+                gauge.stop(cancel.load(Ordering::Relaxed));
+                progress(how_far(&gauge));
+            }
+            work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
     }
 
     fn compare(&mut self, request: Request) -> Result<Model, Failure> {
         if self.loaded.is_none() {
-            self.loaded = Some(load::load(&self.common, &self.settings, &self.sides)?);
+            if self.sides.is_none() {
+                self.sides = Some(sides::open(&self.common, &self.args, &self.settings.limits)?);
+            }
+            let Some(sides) = &self.sides else { return Ok(Model::new(crate::diff::Diff::default())) };
+            self.loaded = Some(load::load(&self.common, &self.settings, sides)?);
         }
         if self.swapped != request.swapped {
             self.loaded.iter_mut().chain(&mut self.opened).for_each(Loaded::swap);
@@ -103,8 +168,9 @@ impl Owner {
             self.opened = match request.pair {
                 None => None,
                 Some((before, after)) => {
+                    let Some(sides) = &self.sides else { return Ok(Model::new(crate::diff::Diff::default())) };
                     let ids = if request.swapped { Pair::new(after, before) } else { Pair::new(before, after) };
-                    let mut opened = load::load_pair(&self.common, &self.settings, &self.sides, ids)?;
+                    let mut opened = load::load_pair(&self.common, &self.settings, sides, ids)?;
                     if request.swapped {
                         opened.iter_mut().for_each(Loaded::swap);
                     }
@@ -123,13 +189,16 @@ impl Owner {
 }
 
 impl Host for Owner {
-    fn run(&mut self, job: Job, _progress: &dyn Fn(Progress), _cancel: &AtomicBool) -> Option<Msg> {
+    fn run(&mut self, job: Job, progress: &dyn Fn(Progress), cancel: &AtomicBool) -> Option<Msg> {
         match job {
-            Job::Compare(request) => Some(match self.compare(request) {
+            Job::Compare(request) => Some(match self.watched(request, progress, cancel) {
                 Ok(model) => Msg::Model(Arc::new(model)),
+                Err(_) if cancel.load(Ordering::Relaxed) => Msg::Failed(vec!["cancelled".to_owned()]),
                 Err(failure) => {
                     let lines = failure.lines();
-                    self.failure = Some(failure);
+                    if let Ok(mut left) = self.failure.lock() {
+                        *left = Some(failure);
+                    }
                     Msg::Failed(lines)
                 }
             }),
@@ -145,7 +214,8 @@ impl Host for Owner {
                     Err(problem) => Failure::from(problem).lines().join("; "),
                 }))
             }
-            Job::Write(..) | Job::Log(_) => None,
+            Job::Write(name, text) => Some(Msg::Said(terminal::write_new(name, &text))),
+            Job::Log(_) => None,
         }
     }
 }
