@@ -86,10 +86,12 @@ pub fn list_height(app: &App) -> usize {
 
 /// Brings the lists of all screens but the shared rows into their bounds.
 pub fn settle(app: &mut App) {
-    let height = list_height(app).max(1);
-    if matches!(app.screen, Screen::Tree | Screen::Waterfall) {
-        return;
+    match app.screen {
+        Screen::Tree => return,
+        Screen::Waterfall => return waterfall::settle(app),
+        _ => {}
     }
+    let height = list_height(app).max(1);
     if let Some((list, len)) = list(app) {
         list.settle(len, height);
     }
@@ -98,6 +100,13 @@ pub fn settle(app: &mut App) {
 /// A row of the terminal was pressed.
 pub fn click(app: &mut App, row: u16) -> Vec<Effect> {
     let first = match app.screen {
+        Screen::Waterfall => {
+            if let Some(row) = waterfall::row_at(app, row).filter(|&row| row < app.rows.rows.len()) {
+                app.rows.list.cursor = row;
+                app.follow_rows();
+            }
+            return Vec::new();
+        }
         Screen::Findings => findings::first_row(app),
         Screen::Tree => layout::frame(app.size).body.y + 1,
         _ => return Vec::new(),

@@ -99,7 +99,7 @@ fn row_line(app: &App, row: &Row, columns: &Columns, canvas: &Canvas<'_>) -> Lin
 }
 
 /// The lines that show whose child a row is.
-fn guides(app: &App, row: &Row, depth: u32) -> String {
+pub(super) fn guides(app: &App, row: &Row, depth: u32) -> String {
     let glyphs = &app.look.glyphs;
     if depth == 0 {
         return String::new();
