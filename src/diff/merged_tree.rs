@@ -1,5 +1,6 @@
 //! The merged tree: the after side with what only the before side had put in as ghosts.
 
+use super::detail::NodeDetail;
 use super::draft::{Draft, Drafts};
 use super::kind::FindingKind;
 use super::merged::{Mark, NodeSide, TreeNode};
@@ -17,6 +18,11 @@ pub(super) trait Sides {
     fn operation(&self, id: OperationId) -> Operation;
     /// What a row shows of a node on its side.
     fn numbers(&self, side: Side, node: u32) -> NodeSide;
+
+    /// What is known of a place beyond its row; `None` where that is read when it is looked at.
+    fn detail(&self, _place: Pair<Option<u32>>) -> Option<Box<NodeDetail>> {
+        None
+    }
 
     fn node(&self, side: Side, node: u32) -> &Node {
         self.trees().get(side).node(node)
@@ -184,19 +190,18 @@ fn most_important(work: &dyn Sides, drafts: &[Draft], rank: &[Option<usize>], si
 
 fn row(work: &dyn Sides, told: &Told<'_>, side: Side, node: u32, depth: u32) -> TreeNode {
     let partner = work.alignment().partner(side, node);
-    let place = |side: Side, node: u32| told.at.get(side).get(node as usize).copied().unwrap_or(u32::MAX);
-    let mut draft = place(side, node);
+    let told_at = |side: Side, node: u32| told.at.get(side).get(node as usize).copied().unwrap_or(u32::MAX);
+    let mut draft = told_at(side, node);
     if draft == u32::MAX && partner != UNMATCHED {
-        draft = place(side.other(), partner);
+        draft = told_at(side.other(), partner);
     }
     let found = told.drafts.list.get(draft as usize);
-    let sides = match side {
-        Side::After => Pair::new(
-            (partner != UNMATCHED).then(|| work.numbers(Side::Before, partner)),
-            Some(work.numbers(side, node)),
-        ),
-        Side::Before => Pair::new(Some(work.numbers(side, node)), None),
+    let place = match side {
+        Side::After => Pair::new((partner != UNMATCHED).then_some(partner), Some(node)),
+        Side::Before => Pair::new(Some(node), None),
     };
+    let numbers = |side: Side| place.get(side).map(|node| work.numbers(side, node));
+    let sides = Pair::new(numbers(Side::Before), numbers(Side::After));
     let operation = work.node(side, node).operation;
     let before = if partner == UNMATCHED { operation } else { work.node(side.other(), partner).operation };
     let (mark, inherited) = if found.is_none() && told.drafts.is_lost(side, node) {
@@ -223,7 +228,7 @@ fn row(work: &dyn Sides, told: &Told<'_>, side: Side, node: u32, depth: u32) -> 
             score,
             reason: reason.name(),
         }),
-        detail: None,
+        detail: work.detail(place),
     }
 }
 

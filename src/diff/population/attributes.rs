@@ -22,7 +22,7 @@ const SHOWN: usize = 12;
 /// Longest value shown, in characters.
 const SHOWN_CHARS: usize = 400;
 /// Change of a value's share that counts.
-const MARGIN: f64 = 0.05;
+pub(super) const MARGIN: f64 = 0.05;
 /// Change of a value's share that is worth showing with another finding.
 const TELLING_MARGIN: f64 = 0.2;
 /// Call paths listed with a finding that stands for several.

@@ -1,8 +1,11 @@
 //! The merged tree of a population: one row a call path.
 
+mod detail;
+
 use super::numbers;
 use super::work::Work;
 use crate::align::{Alignment, Tree};
+use crate::diff::detail::NodeDetail;
 use crate::diff::merged::{NodeSide, NodeStats};
 use crate::diff::merged_tree::Sides;
 use crate::diff::options::DiffOptions;
@@ -48,5 +51,8 @@ impl Sides for Work<'_> {
                 p95_ns: p95.round() as u64,
             }),
         }
+    }
+    fn detail(&self, place: Pair<Option<u32>>) -> Option<Box<NodeDetail>> {
+        Some(Box::new(detail::of(self, place)))
     }
 }

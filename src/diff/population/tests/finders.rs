@@ -18,11 +18,11 @@ use crate::model::{Limits, Pair, Side, Trace, TraceId, Warnings, fixture};
 const SECOND: u64 = 1_000_000_000;
 
 /// One side: so many traces a minute apart, each from the text of its number.
-fn side(first: u64, traces: u64, text: impl Fn(u64) -> String) -> Profile {
+pub(super) fn side(first: u64, traces: u64, text: impl Fn(u64) -> String) -> Profile {
     side_of(first, traces, |number| fixture::trace(&text(number)))
 }
 
-fn side_of(first: u64, traces: u64, trace: impl Fn(u64) -> Trace) -> Profile {
+pub(super) fn side_of(first: u64, traces: u64, trace: impl Fn(u64) -> Trace) -> Profile {
     let mut folder = Folder::new(&Limits::default());
     for number in 0..traces {
         let mut trace = trace(number);
@@ -46,7 +46,7 @@ fn run(before: Profile, after: Profile, find: impl Fn(&Work<'_>, &mut Drafts)) -
     })
 }
 
-fn with_work<T>(before: Profile, after: Profile, then: impl FnOnce(&Work<'_>) -> T) -> T {
+pub(super) fn with_work<T>(before: Profile, after: Profile, then: impl FnOnce(&Work<'_>) -> T) -> T {
     let options = DiffOptions::default();
     then(&Work::new(unify(&Pair::new(before, after)), &options, 0.05))
 }
@@ -57,7 +57,7 @@ fn told(drafts: &[Draft]) -> Vec<(FindingKind, &str)> {
 }
 
 /// The node of an operation's name, the first in order.
-fn node(work: &Work<'_>, side: Side, name: &str) -> Option<u32> {
+pub(super) fn node(work: &Work<'_>, side: Side, name: &str) -> Option<u32> {
     work.nodes(side).find(|&node| work.operation_at(side, node).is_some_and(|operation| &*operation.name == name))
 }
 
