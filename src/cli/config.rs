@@ -144,7 +144,8 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 /// The file that was named, else the nearest one upwards, else the user's.
-fn file(common: &Common) -> Result<Option<PathBuf>, Problem> {
+/// The configuration file in force.
+pub fn file(common: &Common) -> Result<Option<PathBuf>, Problem> {
     if let Some(path) = &common.config {
         return match std::fs::metadata(path) {
             Ok(_) => Ok(Some(path.clone())),
@@ -157,6 +158,11 @@ fn file(common: &Common) -> Result<Option<PathBuf>, Problem> {
         .ok()
         .and_then(|here| here.ancestors().map(|directory| directory.join(FILE)).find(|path| path.is_file()));
     Ok(above.or_else(|| user_directory().map(|home| home.join("spandiff").join(FILE)).filter(|path| path.is_file())))
+}
+
+/// Whether a configuration file is understood.
+pub fn check(path: &Path) -> Result<(), Problem> {
+    parse(path).map(drop)
 }
 
 fn user_directory() -> Option<PathBuf> {

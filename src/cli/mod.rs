@@ -5,6 +5,8 @@
 //! standard error as `error:`, `cause:`, `hint:`.
 #![expect(clippy::disallowed_methods, reason = "this is the room that talks to files, environment and streams")]
 
+#[cfg(feature = "tui")]
+mod accept;
 pub mod args;
 mod commands;
 mod config;

@@ -10,14 +10,13 @@ use crate::model::canonical::{CanonicalValue, canonical};
 use crate::model::{Attributes, Event, Kind, Pair, Part, Side, Span, SpanId, Trace, Value};
 use std::collections::BTreeMap;
 
-/// The two traces of a comparison and where in them each span stands.
+/// Where in the two traces of a comparison each span stands.
 pub struct PairDetails {
-    sides: Pair<Indexed>,
+    sides: Pair<Index>,
 }
 
-/// A trace whose spans are found by their ids.
-struct Indexed {
-    trace: Trace,
+/// Finds the spans of a trace by their ids.
+struct Index {
     /// Span indices in order of the span ids: four bytes a span.
     by_id: Vec<u32>,
     /// Earliest start, from which the rows of the tree count.
@@ -26,20 +25,17 @@ struct Indexed {
 
 impl PairDetails {
     /// Indexes two traces, the same that were compared.
-    pub fn new(traces: Pair<Trace>) -> PairDetails {
-        PairDetails { sides: traces.map(Indexed::new) }
+    pub fn new(traces: &Pair<Trace>) -> PairDetails {
+        PairDetails { sides: traces.as_ref().map(Index::new) }
     }
 
-    /// The traces.
-    pub fn traces(&self) -> Pair<&Trace> {
-        self.sides.as_ref().map(|side| &side.trace)
-    }
-
-    /// Everything about a node of the merged tree of these traces. A side whose span is not in its trace is empty.
-    pub fn of(&self, node: &TreeNode) -> NodeDetail {
+    /// Everything about a node of the merged tree of the traces that were indexed. A side whose span is not in its
+    /// trace is empty.
+    pub fn of(&self, traces: &Pair<Trace>, node: &TreeNode) -> NodeDetail {
         let span = |side: Side| {
-            let indexed = self.sides.get(side);
-            node.sides.get(side).as_ref().and_then(|row| indexed.find(row)).map(|span| (&indexed.trace, span))
+            let trace = traces.get(side);
+            let row = node.sides.get(side).as_ref()?;
+            self.sides.get(side).find(trace, row).map(|span| (trace, span))
         };
         let spans = Pair::new(span(Side::Before), span(Side::After));
         let parts = spans.map(|found| found.map(|(trace, span)| Unpacked::new(trace, span)).unwrap_or_default());
@@ -56,18 +52,18 @@ impl PairDetails {
     }
 }
 
-impl Indexed {
-    fn new(trace: Trace) -> Indexed {
+impl Index {
+    fn new(trace: &Trace) -> Index {
         let id = |index: u32| trace.spans().get(index as usize).map_or(SpanId::NONE, |span| span.id);
         let mut by_id: Vec<u32> = (0..trace.len() as u32).collect();
         by_id.sort_unstable_by_key(|&index| (id(index), index));
         let origin_ns = trace.spans().iter().map(|span| span.start_ns).min().unwrap_or(0);
-        Indexed { trace, by_id, origin_ns }
+        Index { by_id, origin_ns }
     }
 
     /// The span of a row. Where several have its id (Zipkin's client and server share one) the one that is like the row.
-    fn find(&self, row: &NodeSide) -> Option<&Span> {
-        let span = |&index: &u32| self.trace.spans().get(index as usize);
+    fn find<'a>(&self, trace: &'a Trace, row: &NodeSide) -> Option<&'a Span> {
+        let span = |&index: &u32| trace.spans().get(index as usize);
         let from = self.by_id.partition_point(|index| span(index).is_some_and(|span| span.id < row.span_id));
         let same = || self.by_id.iter().skip(from).filter_map(span).take_while(|span| span.id == row.span_id);
         let is_like = |span: &&Span| {
@@ -199,7 +195,7 @@ mod tests {
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
         let diff = pair::compare(&traces, Pair::default(), &options);
         let node = diff.tree.iter().find(|node| &*node.operation.name == name).unwrap();
-        PairDetails::new(traces).of(node)
+        PairDetails::new(&traces).of(&traces, node)
     }
 
     /// One row as a line: mark, scope, key, value before and value after.
@@ -385,8 +381,8 @@ mod tests {
         }
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
         let tree = pair::compare(&traces, Pair::default(), &options).tree;
-        let details = PairDetails::new(traces);
-        let values: Vec<_> = tree.iter().map(|node| lines(&details.of(node)).remove(0)).collect();
+        let details = PairDetails::new(&traces);
+        let values: Vec<_> = tree.iter().map(|node| lines(&details.of(&traces, node)).remove(0)).collect();
         let expected = ["root", "client", "server"].map(|value| format!("equal Span k {value} → {value}"));
         assert_eq!(values, expected);
     }
@@ -396,7 +392,8 @@ mod tests {
         let traces = fixture::pair("a x 9ms {k=v}", "a x 9ms {k=v}");
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
         let tree = pair::compare(&traces, Pair::default(), &options).tree;
-        let empty = PairDetails::new(fixture::pair("", ""));
-        assert_eq!(empty.of(&tree[0]), NodeDetail::default());
+        let none = fixture::pair("", "");
+        let empty = PairDetails::new(&none);
+        assert_eq!(empty.of(&none, &tree[0]), NodeDetail::default());
     }
 }

@@ -175,6 +175,8 @@ pub struct App {
     pub pair: Option<(TraceId, TraceId)>,
     /// Whether the mouse is on.
     pub mouse: bool,
+    /// Whether values of attributes are masked in what leaves the session.
+    pub masked: bool,
     /// Notes and bookmarks, oldest first.
     pub notes: Vec<Note>,
     /// What is known of the node of the cursor, once it was asked for.
@@ -225,6 +227,7 @@ impl App {
             swapped: false,
             pair: None,
             mouse: false,
+            masked: true,
             notes: Vec::new(),
             detail: None,
             rows: Rows::default(),

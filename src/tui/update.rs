@@ -285,6 +285,11 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             app.mouse = !app.mouse;
             return vec![Effect::Mouse(app.mouse)];
         }
+        Action::Mask => {
+            app.masked = !app.masked;
+            let state = if app.masked { "masked" } else { "shown as they are" };
+            app.message = Some(format!("values of attributes are {state} in notes and copies"));
+        }
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return vec![Effect::Quit { print: false }],
         Action::QuitPrinting => return vec![Effect::Quit { print: true }],

@@ -7,13 +7,14 @@ use crate::cli::args::Common;
 use crate::cli::config::Settings;
 use crate::cli::engine::{self, Profile, TracePrefix};
 use crate::cli::error::Failure;
-use crate::diff::{Diff, DiffOptions, InputSide, Note};
+use crate::diff::{Diff, DiffOptions, InputSide, NodeDetail, Note, PairDetails, TreeNode};
 use crate::model::{Pair, Trace, TraceId};
+use std::sync::OnceLock;
 
 /// Both sides, ready to be compared.
 pub enum Loaded {
-    /// One trace each.
-    One(Box<(Pair<Trace>, Pair<InputSide>)>),
+    /// One trace each, what is said about each side, and where their spans are once somebody asked for one.
+    One(Box<(Pair<Trace>, Pair<InputSide>, OnceLock<PairDetails>)>),
     /// Anything else: the profiles, and what is said about each side.
     Many(Box<(Pair<Profile>, Pair<InputSide>, Vec<Note>)>),
 }
@@ -32,6 +33,14 @@ impl Loaded {
         }
     }
 
+    /// All that is known of a node of the merged tree.
+    pub fn detail(&self, node: &TreeNode) -> NodeDetail {
+        match self {
+            Loaded::One(one) => one.2.get_or_init(|| PairDetails::new(&one.0)).of(&one.0, node),
+            Loaded::Many(_) => node.detail.as_deref().cloned().unwrap_or_default(),
+        }
+    }
+
     /// Before becomes after.
     pub fn swap(&mut self) {
         fn swap<T>(pair: &mut Pair<T>) {
@@ -41,6 +50,7 @@ impl Loaded {
             Loaded::One(one) => {
                 swap(&mut one.0);
                 swap(&mut one.1);
+                one.2 = OnceLock::new();
             }
             Loaded::Many(many) => {
                 swap(&mut many.0);
@@ -93,7 +103,8 @@ pub fn load_pair(
 }
 
 fn one(pair: Pair<engine::SideInput>, settings: &Settings) -> Loaded {
-    Loaded::One(Box::new(engine::assemble_both(pair, &settings.rules, settings.threads)))
+    let (traces, inputs) = engine::assemble_both(pair, &settings.rules, settings.threads);
+    Loaded::One(Box::new((traces, inputs, OnceLock::new())))
 }
 
 /// Two populations; what their reading has to say about them stands in every comparison.

@@ -5,8 +5,7 @@ use super::sides::{self, Sides};
 use crate::cli::args::{Color, Common, TuiArgs};
 use crate::cli::config::{Settings, settings};
 use crate::cli::error::Failure;
-use crate::cli::{exit, output};
-use crate::diff::NodeDetail;
+use crate::cli::{accept, exit, output};
 use crate::model::Pair;
 use crate::tui::action::Screen;
 use crate::tui::app::{App, Phase, Progress};
@@ -52,6 +51,8 @@ fn render(
     }
     let text = match args.form.as_str() {
         "svg" => headless::svg(app),
+        "ansi" => headless::ansi(app),
+        "json" => format!("{:#}\n", headless::json(app)),
         _ => headless::text(app),
     };
     output::to(common.output.as_deref(), |out| out.write_all(text.as_bytes()))?;
@@ -129,10 +130,18 @@ impl Host for Owner {
                 }
             }),
             Job::Detail(node, model) => {
-                let detail = model.node(node).and_then(|node| node.detail.as_deref()).cloned();
-                Some(Msg::Detail(node, Arc::new(detail.unwrap_or_else(NodeDetail::default))))
+                let shown = self.opened.as_ref().or(self.loaded.as_ref());
+                let detail = model.node(node).zip(shown).map(|(node, loaded)| loaded.detail(node));
+                Some(Msg::Detail(node, Arc::new(detail.unwrap_or_default())))
             }
-            Job::Write(..) | Job::Accept { .. } | Job::Log(_) => None,
+            Job::Accept { model, finding, reason, until } => {
+                let accepted = accept::accept(&self.common, model.finding(finding)?, &reason, &until);
+                Some(Msg::Said(match accepted {
+                    Ok(path) => format!("accepted in {}: the gate passes it over from now on", path.display()),
+                    Err(problem) => Failure::from(problem).lines().join("; "),
+                }))
+            }
+            Job::Write(..) | Job::Log(_) => None,
         }
     }
 }

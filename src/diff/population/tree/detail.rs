@@ -157,6 +157,7 @@ impl<'a> Key<'a> {
         nothing_shared || [top.before, top.after].into_iter().flatten().any(|value| self.moved(share(value), level))
     }
 
+    /// The row of the key. One that only one side has was added or removed however rare it is: that is no test.
     fn row(&self, key: &str, level: f64) -> AttributeRow {
         let mut top = Pair::new(self.top(|share| share.before), self.top(|share| share.after));
         let change = match (top.before, top.after) {
