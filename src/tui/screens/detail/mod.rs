@@ -1,0 +1,258 @@
+//! One node with all that is known of it, in sections: a flat list of rows that is made anew for each screen.
+
+mod histogram;
+mod items;
+mod values;
+
+use crate::diff::{Finding, TreeNode};
+use crate::model::Side;
+use crate::report::escape::{markdown_code, visible};
+use crate::report::text::place;
+use crate::tui::action::{Action, Screen};
+use crate::tui::app::{App, List};
+use crate::tui::canvas::{Canvas, Line};
+use crate::tui::layout;
+use crate::tui::overlay::Overlay;
+use crate::tui::theme::Token;
+use crate::tui::update::Effect;
+use items::{Item, LABEL, Section};
+
+pub use values::{mark as mark_of_attribute, text as attribute_text};
+
+/// What this screen remembers.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// The cursor.
+    pub list: List,
+    /// Whether equal attributes are shown.
+    pub equal: bool,
+    /// A finding that stands at no node, and the node of the cursor when it was opened.
+    pub alone: Option<(usize, u32)>,
+}
+
+/// What is shown: a node, its most important finding, or a finding that speaks of everything.
+fn subject(app: &App) -> (Option<&TreeNode>, Option<&Finding>) {
+    if let Some((finding, node)) = app.details.alone
+        && node == app.node
+    {
+        return (None, app.model.finding(finding));
+    }
+    let node = app.model.node(app.node);
+    let chosen = Some(app.finding).filter(|&finding| app.model.node_of(finding) == Some(app.node));
+    let finding = chosen.or_else(|| node.and_then(|node| node.finding));
+    (node, finding.and_then(|finding| app.model.finding(finding)))
+}
+
+/// A row of the screen: an item and which of its rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Row {
+    item: usize,
+    part: usize,
+}
+
+fn rows(app: &App, items: &[Item<'_>]) -> Vec<Row> {
+    let width = usize::from(app.size.0);
+    let of = |(item, content): (usize, &Item<'_>)| (0..content.rows(app, width)).map(move |part| Row { item, part });
+    items.iter().enumerate().flat_map(of).collect()
+}
+
+/// The item under the cursor.
+fn here<'a>(app: &App, items: &'a [Item<'a>]) -> Option<(usize, &'a Item<'a>)> {
+    let row = rows(app, items).get(app.details.list.cursor).copied()?;
+    items.get(row.item).map(|item| (row.item, item))
+}
+
+/// What commands do here.
+pub fn act(app: &mut App, action: Action) -> Option<Vec<Effect>> {
+    match action {
+        Action::NextPane => section(app, true),
+        Action::PreviousPane => section(app, false),
+        Action::ShowEqual => app.details.equal = !app.details.equal,
+        Action::Open | Action::Right => open(app),
+        Action::Parent | Action::Left => match app.model.parent(app.node) {
+            Some(parent) => {
+                app.reveal(parent);
+                app.details.list = List::default();
+            }
+            None => app.message = Some("this is an entry point".to_owned()),
+        },
+        _ => return None,
+    }
+    Some(Vec::new())
+}
+
+/// The heading of the next section, or of the one before; round the ends.
+fn section(app: &mut App, forward: bool) {
+    let items = items::items(app);
+    let heads: Vec<usize> = rows(app, &items)
+        .iter()
+        .enumerate()
+        .filter(|(_, row)| items.get(row.item).is_some_and(|item| item.section().is_some()))
+        .map(|(at, _)| at)
+        .collect();
+    let cursor = app.details.list.cursor;
+    let next = if forward {
+        heads.iter().find(|&&head| head > cursor).or(heads.first())
+    } else {
+        heads.iter().rfind(|&&head| head < cursor).or(heads.last())
+    };
+    if let Some(&head) = next {
+        // As much of the section as can be is seen.
+        app.details.list = List { cursor: head, top: head };
+    }
+}
+
+/// All of the value under the cursor; the list of pairs for an example.
+fn open(app: &mut App) {
+    let items = items::items(app);
+    let found = here(app, &items).map(|(at, item)| (section_of(&items, at), item.full()));
+    match found {
+        Some((Some(Section::Examples), Some(_))) if app.model.diff.mode == crate::diff::Mode::Population => {
+            app.overlay = Overlay::pairs(app);
+        }
+        Some((_, Some((title, text)))) => app.overlay = Some(Overlay::Pager { title, text, top: 0 }),
+        _ => app.message = Some("nothing to open here: Tab goes to the next section".to_owned()),
+    }
+}
+
+fn section_of(items: &[Item<'_>], at: usize) -> Option<Section> {
+    items.iter().take(at.saturating_add(1)).rev().find_map(Item::section)
+}
+
+/// The screen was opened, or the node was changed elsewhere.
+pub fn entered(app: &mut App) {
+    app.details.list = List::default();
+    let is_alone = app.last_screen == Screen::Findings && app.model.node_of(app.finding).is_none();
+    let exists = app.model.finding(app.finding).is_some();
+    app.details.alone = (is_alone && exists).then_some((app.finding, app.node));
+}
+
+/// Rows of the list.
+pub fn list_height(app: &App) -> usize {
+    usize::from(layout::frame(app.size).body.height)
+}
+
+/// Lines of it.
+pub fn len(app: &App) -> usize {
+    rows(app, &items::items(app)).len()
+}
+
+/// Draws it.
+pub fn draw(app: &App, canvas: &mut Canvas<'_>) {
+    let items = items::items(app);
+    let list = app.details.list;
+    for (at, row) in rows(app, &items).iter().enumerate().skip(list.top).take(canvas.height()) {
+        let Some(item) = items.get(row.item) else { continue };
+        let y = at - list.top;
+        if let Item::Head(_, left, right) = item {
+            canvas.rule(y, left, right);
+        } else {
+            let line = line(app, item, row.part, canvas);
+            canvas.line(y, &line);
+        }
+        if at == list.cursor {
+            canvas.highlight(y);
+        }
+    }
+}
+
+fn line(app: &App, item: &Item<'_>, part: usize, canvas: &Canvas<'_>) -> Line {
+    let mut line = canvas.new_line();
+    let width = canvas.width();
+    match item {
+        Item::Head(..) => {}
+        Item::Words(label, text) => {
+            let wrapped = app.look.wrap(text, items::words_width(width));
+            line.spaces(1).left(Token::Dim, if part == 0 { label } else { "" }, LABEL);
+            line.glyphs(Token::Plain, wrapped.get(part).cloned().unwrap_or_default());
+        }
+        Item::Cells(token, cells) => {
+            let count = cells.len().saturating_sub(1).max(1);
+            let each = (width.saturating_sub(4) / count).clamp(1, 12);
+            for (index, cell) in cells.iter().enumerate() {
+                if index == 0 {
+                    line.spaces(1).left(Token::Strong, cell, 3);
+                } else {
+                    line.right(*token, cell, each);
+                }
+            }
+        }
+        Item::Bars(side, durations, tail) => {
+            let columns = bar_columns(width);
+            line.spaces(1).left(Token::Strong, items::side_letter(*side), 2);
+            if let Some(axis) = histogram::Axis::new(durations) {
+                // One scale for both sides: heights can be compared.
+                let shares = durations.as_ref().map(|bins| axis.columns(bins, columns));
+                let highest = shares.before.iter().chain(&shares.after).copied().fold(f64::MIN_POSITIVE, f64::max);
+                let heights: Vec<f64> = shares.get(*side).iter().map(|share| share / highest).collect();
+                let token = if *side == Side::Before { Token::Removed } else { Token::Added };
+                line.glyphs(token, app.look.glyphs.sparkline(&heights));
+            }
+            line.spaces(2).add(Token::Plain, tail);
+        }
+        Item::Axis(durations) => {
+            line.spaces(3);
+            if let Some(axis) = histogram::Axis::new(durations) {
+                line.add(Token::Dim, &axis.labels(bar_columns(width)));
+            }
+        }
+        Item::Attribute(row, has_shares) => {
+            return values::Layout::new(width, *has_shares).line(&app.look, row, part);
+        }
+        Item::Equal(text) => {
+            line.spaces(1).add(Token::Dim, "= ").left(Token::Dim, text, width.saturating_sub(4));
+        }
+    }
+    line
+}
+
+/// Columns of a histogram: what the numbers behind it leave.
+fn bar_columns(width: usize) -> usize {
+    width.saturating_sub(3 + 2 + 46).clamp(8, 100)
+}
+
+/// Where the cursor is.
+pub fn status(app: &App) -> String {
+    let items = items::items(app);
+    let all = rows(app, &items).len();
+    let mut sections: Vec<Section> = items.iter().filter_map(Item::section).collect();
+    sections.dedup();
+    let section = here(app, &items).and_then(|(at, _)| section_of(&items, at));
+    let number = section.and_then(|section| sections.iter().position(|other| *other == section)).unwrap_or(0);
+    let name = section.map_or("", Section::name);
+    let line = if all == 0 { 0 } else { app.details.list.cursor + 1 };
+    format!("section {} of {}: {name}   line {line} of {all}", number + 1, sections.len())
+}
+
+fn name(app: &App) -> String {
+    let (node, finding) = subject(app);
+    let operation = node.map(|node| &node.operation).or_else(|| finding.and_then(Finding::operation));
+    operation.map_or_else(|| "everything".to_owned(), place)
+}
+
+/// The item under the cursor, a section where the cursor is on its heading; all of it as Markdown.
+pub fn copy(app: &App, markdown: bool) -> String {
+    let items = items::items(app);
+    if !markdown {
+        let Some((at, item)) = here(app, &items) else { return String::new() };
+        if item.section().is_none() {
+            return item.text();
+        }
+        let mut lines = vec![format!("{}: {}", visible(&name(app)), item.text())];
+        let below = items.iter().skip(at.saturating_add(1)).take_while(|item| item.section().is_none());
+        lines.extend(below.map(Item::text).filter(|line| !line.is_empty()).map(|line| format!("  {line}")));
+        return lines.join("\n");
+    }
+    let (node, finding) = subject(app);
+    let mut text = format!("**{} {}**\n", items::mark(node, finding).glyph(), markdown_code(&name(app), false));
+    for item in &items {
+        let line = item.markdown();
+        match item.section() {
+            Some(Section::Summary) => {}
+            Some(_) => text.push_str(&format!("\n**{line}**\n")),
+            None if line.is_empty() => {}
+            None => text.push_str(&format!("- {line}\n")),
+        }
+    }
+    text
+}
