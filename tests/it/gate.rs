@@ -631,6 +631,11 @@ fn noise_is_called_noise() {
     let verdict_of = verdict(with(unstable));
     assert_eq!((verdict_of.result, verdict_of.exit_code), (Outcome::Warn, 0));
     assert!(codes(&verdict_of).contains(&"not_reproducible"));
+    assert_eq!(verdict_of.entries, [Outcome::Warn, Outcome::Pass]);
+    // A critical path's own failure is taken back with the reason for it.
+    let critical = Settings { critical: Some(true), ..Settings::default() };
+    let critical = judged(&mut with(unstable), &rules(vec![(at_path("**/fraud.score"), critical)]));
+    assert_eq!((critical.result, critical.findings), (Outcome::Warn, vec![Role::Warns]));
     // Errors are not a matter of the window.
     let errors = verdict(with(|diff| {
         unstable(diff);

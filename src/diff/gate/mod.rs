@@ -118,7 +118,9 @@ pub enum Role {
     Fails,
     /// Makes it warn.
     Warns,
-    /// Explains an entry point that fails.
+    /// Would make it fail, but the data cannot carry that.
+    Unproven,
+    /// Explains an entry point that is slower beyond the minimum effect.
     Explains,
     /// The policy accepts it.
     Accepted,
@@ -132,6 +134,7 @@ impl Role {
         match self {
             Role::Fails => "fail",
             Role::Warns => "warn",
+            Role::Unproven => "inconclusive",
             Role::Explains => "explains",
             Role::Accepted => "accepted",
             Role::Told => "none",
@@ -172,16 +175,17 @@ pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
     }
     let data = comparable::look(diff, policy);
     let entries = entries::judge(diff, policy, today);
-    let found = findings::judge(diff, policy, &entries);
+    let mut found = findings::judge(diff, policy, &entries);
     let (rules, broken) = limits::judge(diff, policy);
     reasons.extend(entries.reasons);
-    reasons.extend(found.reasons);
+    reasons.append(&mut found.reasons);
     reasons.extend(broken);
     for reason in &mut reasons {
         data.weaken(reason);
     }
     reasons.extend(data.reasons);
     not_reproducible(diff, &mut reasons);
+    found.settle(diff, &reasons);
     let result = reasons.iter().map(|reason| reason.result).max().unwrap_or_default();
     // What a pass rests on comes first.
     reasons.splice(0..0, entries.silence.filter(|_| result == Outcome::Pass));
@@ -190,11 +194,11 @@ pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
     Verdict {
         result,
         exit_code: exit_code(result, policy, true),
+        entries: (0..diff.entry_points.len()).map(|entry| entries::outcome(&reasons, entry)).collect(),
         reasons,
         rules,
         needs: if too_little { entries.needs } else { Pair::default() },
         findings: found.roles,
-        entries: entries.outcomes,
         compared: true,
     }
 }
