@@ -188,6 +188,12 @@ why it fails
         "{shown}"
     );
     assert!(shown.contains("\n  collect about 5,000 traces before (now 2,000)\n"), "{shown}");
+    let mut far = inconclusive();
+    far.entry_points[0].needed_traces = Some(213_668);
+    let shown = written(GateFormat::Text, far.clone()).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("(a larger `must_detect`, no `prove`)") && !shown.contains("collect about"), "{shown}");
+    let value: serde_json::Value = serde_json::from_str(&written(GateFormat::Json, far)).unwrap();
+    assert_eq!(value["verdict"]["needs"]["after_traces"], 427_336);
     let shown = written(GateFormat::Text, quiet());
     assert!(shown.starts_with("PASS  nothing that matters was found   (exit code 0)\n"), "{shown}");
     let shown = written(GateFormat::Text, empty());

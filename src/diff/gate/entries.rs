@@ -5,7 +5,7 @@
 //! something was found. An entry point that the after side never exercised was not judged.
 
 use super::numbers::{change, is_latency, place, worst};
-use super::{Grounds, Outcome, Reason, accept};
+use super::{Grounds, Outcome, Reason, accept, is_out_of_reach};
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::diff::policy::{Day, Policy, Settings};
 use crate::diff::types::{Diff, EntryPoint, Finding};
@@ -230,7 +230,13 @@ impl One<'_> {
             return Some(self.reason("entry_not_exercised", Outcome::Inconclusive, Grounds::Data, message));
         }
         let (needed, message) = if self.policy.latency { self.blunt()? } else { self.scarce()? };
-        let message = if needed > 0 { format!("{message}; needs about {} a side", count(needed)) } else { message };
+        let message = match needed {
+            0 => message,
+            _ if is_out_of_reach(needed, traces.before.min(traces.after)) => {
+                format!("{message}; latency here cannot be judged with realistic traffic")
+            }
+            _ => format!("{message}; needs about {} a side", count(needed)),
+        };
         self.need(needed, needs);
         Some(self.reason(TOO_FEW, Outcome::Inconclusive, Grounds::Data, message))
     }

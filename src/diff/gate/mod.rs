@@ -234,6 +234,15 @@ fn not_reproducible(diff: &Diff, reasons: &mut Vec<Reason>) {
     reasons.push(Reason::about_data("not_reproducible", Outcome::Warn, message));
 }
 
+/// Traces of a side that some traffic brings together in the time that a gate has.
+const IN_REACH: u64 = 100_000;
+
+/// Whether so many traces of a side are more than realistic traffic brings, where so many were given: more than
+/// 100,000, and more than ten times as many.
+pub const fn is_out_of_reach(needed: u64, given: u64) -> bool {
+    needed > IN_REACH && needed / 10 > given
+}
+
 /// What the process ends with. Never 0 when nothing was compared.
 fn exit_code(result: Outcome, policy: &Policy, compared: bool) -> u8 {
     match (result, policy.fail_on, policy.on_inconclusive) {

@@ -20,6 +20,9 @@ use crate::stats::{counts, power, quantile};
 /// Smallest difference of the shares of the traffic.
 const LEAST_SHARE: f64 = 0.05;
 
+/// Where no number of traces is enough, so many are said to be needed: a number that every reader of JSON can hold.
+const MOST_NEEDED: u64 = 1_000_000_000_000_000;
+
 /// The tests of one group.
 pub(super) struct Tested {
     pub duration: Option<Test>,
@@ -175,8 +178,8 @@ pub(super) fn entry_point(
         detectable: spread
             .filter(|_| judged)
             .map(|spread| 1.0 + power::detectable(spread, (traces.before, traces.after), margin)),
-        needed_traces: spread
-            .filter(|_| options.latency)
-            .map(|spread| power::needed_traces(spread, options.must_detect, margin).max(options.min_traces)),
+        needed_traces: spread.filter(|_| options.latency).map(|spread| {
+            power::needed_traces(spread, options.must_detect, margin).max(options.min_traces).min(MOST_NEEDED)
+        }),
     })
 }
