@@ -153,11 +153,15 @@ pub fn welch(before: (f64, f64, f64), after: (f64, f64, f64)) -> (f64, f64, f64)
 
 /// Wilson's score interval of a share of `x` in `n`; everything when `n` is 0.
 pub fn wilson(x: u64, n: u64, level: f64) -> Interval {
+    share_interval(if n == 0 { 0.0 } else { x.min(n) as f64 / n as f64 }, n, level)
+}
+
+/// Wilson's score interval of a share that `n` traces gave, also one of calls or of weights; everything when `n` is 0.
+pub fn share_interval(share: f64, n: u64, level: f64) -> Interval {
     if n == 0 {
-        return Interval { estimate: 0.0, low: 0.0, high: 1.0 };
+        return Interval { estimate: share, low: 0.0, high: 1.0 };
     }
     let n_traces = n as f64;
-    let share = x.min(n) as f64 / n_traces;
     let z = normal_quantile_above((1.0 - level) / 2.0);
     let wider = 1.0 + z * z / n_traces;
     let middle = (share + z * z / (2.0 * n_traces)) / wider;
@@ -167,7 +171,15 @@ pub fn wilson(x: u64, n: u64, level: f64) -> Interval {
 
 /// Newcombe's hybrid score interval of x2/n2 − x1/n1.
 pub fn newcombe(x1: u64, n1: u64, x2: u64, n2: u64, level: f64) -> Interval {
-    let (one, two) = (wilson(x1, n1, level), wilson(x2, n2, level));
+    between(wilson(x1, n1, level), wilson(x2, n2, level))
+}
+
+/// The same for shares that so many traces gave: `after` − `before`.
+pub fn share_difference(before: (f64, u64), after: (f64, u64), level: f64) -> Interval {
+    between(share_interval(before.0, before.1, level), share_interval(after.0, after.1, level))
+}
+
+fn between(one: Interval, two: Interval) -> Interval {
     let estimate = two.estimate - one.estimate;
     Interval {
         estimate,
@@ -266,6 +278,12 @@ mod tests {
         // Newcombe (1998), example (a): 56/70 against 48/80, 0.2 with 0.0524 to 0.3339.
         let found = newcombe(48, 80, 56, 70, 0.95);
         assert!((found.low - 0.0524).abs() < 5e-5 && (found.high - 0.3339).abs() < 5e-5, "{found:?}");
+        let shares = share_difference((48.0 / 80.0, 80), (56.0 / 70.0, 70), 0.95);
+        close(shares.low, found.low);
+        close(shares.high, found.high);
+        // Wilson of 0/20: 0 to 0.1611.
+        let low = share_interval(0.0, 20, 0.95);
+        assert!(low.low.abs() < 1e-12 && (low.high - 0.1611).abs() < 5e-5, "{low:?}");
         let none = newcombe(0, 0, 3, 10, 0.95);
         assert!(none.low < -0.5 && none.high <= 1.0);
     }

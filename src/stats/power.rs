@@ -10,16 +10,26 @@ pub const ALPHA: f64 = 0.001;
 /// The power that is asked for.
 pub const POWER: f64 = 0.8;
 
+/// What the logarithms of durations spread by.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    /// Between traces: their standard deviation.
+    pub log_sd: f64,
+    /// Variance of the difference of the sides that more traces do not reduce, such as that between instances.
+    pub fixed: f64,
+}
+
 /// Traces of each side that find a slowdown of `effect` (0.1 is 10 %) beyond a margin of `delta`, at [`ALPHA`] one-sided
-/// with [`POWER`], when the logarithms of durations spread by `log_sd`. The rank test needs π/3 of what a mean needs.
-pub fn needed_traces(log_sd: f64, effect: f64, delta: f64) -> u64 {
+/// with [`POWER`]; the largest number where no traces are enough. The rank test needs π/3 of what a mean needs.
+pub fn needed_traces(spread: Spread, effect: f64, delta: f64) -> u64 {
     let z = normal_quantile_above(ALPHA) + normal_quantile_above(1.0 - POWER);
     let distance = ((1.0 + effect) / (1.0 + delta)).ln();
-    if distance <= 0.0 || distance.is_nan() {
+    let variance = (distance / z).powi(2) - spread.fixed;
+    if !(distance > 0.0 && variance > 0.0) {
         return u64::MAX;
     }
     // The cast stops at the largest number.
-    (2.0 * (log_sd * z / distance).powi(2) * FRAC_PI_3).ceil() as u64
+    (2.0 * spread.log_sd.powi(2) / variance * FRAC_PI_3).ceil() as u64
 }
 
 /// Traces to advise where `needed` would do if the spread were known. It is estimated twice: now, from 64 shards (two
@@ -30,11 +40,13 @@ pub fn advised_traces(needed: u64) -> u64 {
     (needed as f64 * (then / now).powi(2)).ceil() as u64
 }
 
-/// The smallest slowdown (0.1 is 10 %) that is shown to exceed `delta` with this power; infinite without traces.
-pub fn detectable(log_sd: f64, traces_before: u64, traces_after: u64, delta: f64, alpha: f64, power: f64) -> f64 {
-    let z = normal_quantile_above(alpha) + normal_quantile_above(1.0 - power);
-    let per_trace = 1.0 / traces_before as f64 + 1.0 / traces_after as f64;
-    (1.0 + delta) * (z * log_sd * (per_trace * FRAC_PI_3).sqrt()).exp() - 1.0
+/// The smallest slowdown (0.1 is 10 %) that is shown to exceed `delta` at [`ALPHA`] one-sided with [`POWER`] by so many
+/// traces before and after; infinite without traces.
+pub fn detectable(spread: Spread, traces: (u64, u64), delta: f64) -> f64 {
+    let z = normal_quantile_above(ALPHA) + normal_quantile_above(1.0 - POWER);
+    let per_trace = 1.0 / traces.0 as f64 + 1.0 / traces.1 as f64;
+    let variance = spread.log_sd.powi(2) * per_trace * FRAC_PI_3 + spread.fixed;
+    (1.0 + delta) * (z * variance.sqrt()).exp() - 1.0
 }
 
 /// By how much the mean logarithm of a trace's durations spreads between traces; a zero counts as 1/√2 ns.
@@ -70,17 +82,30 @@ mod tests {
         let cases = [(0.1, 0.0), (0.1, 0.05), (0.2, 0.0), (0.2, 0.05), (0.5, 0.0), (0.5, 0.05)];
         for (sd, row) in table.into_iter().chain([last]) {
             for ((effect, delta), expected) in cases.into_iter().zip(row) {
-                let found = needed_traces(sd, effect, delta);
+                let spread = Spread { log_sd: sd, fixed: 0.0 };
+                let found = needed_traces(spread, effect, delta);
                 assert!(found.abs_diff(expected) <= 1, "{sd} {effect} {delta}: {found}, table {expected}");
-                let back = detectable(sd, found, found, delta, ALPHA, POWER);
+                let back = detectable(spread, (found, found), delta);
                 assert!(back <= effect && back > 0.95 * effect, "{back}");
             }
         }
-        assert_eq!(needed_traces(0.5, 0.05, 0.05), u64::MAX);
+        let half = Spread { log_sd: 0.5, fixed: 0.0 };
+        assert_eq!(needed_traces(half, 0.05, 0.05), u64::MAX);
         // 100 · (1 + 2/√200)² / (1 - 2/√126)²; far out only the first estimate is a matter of chance.
         assert_eq!((advised_traces(100), advised_traces(1_000_000)), (193, 1_484_800));
         assert_eq!(advised_traces(u64::MAX), u64::MAX);
-        assert!(detectable(0.5, 0, 10, 0.05, ALPHA, POWER).is_infinite());
+        assert!(detectable(half, (0, 10), 0.05).is_infinite());
+    }
+
+    #[test]
+    fn what_traces_do_not_reduce_is_a_limit() {
+        // Instances that differ by 10 %: z is 3.090 + 0.842, so e^0.393 = 1.48 is the least, whatever the traces.
+        let spread = Spread { log_sd: 0.6, fixed: 0.01 };
+        assert!((detectable(spread, (u64::MAX, u64::MAX), 0.0) - 0.481_6).abs() < 1e-3);
+        assert_eq!(needed_traces(spread, 0.25, 0.05), u64::MAX);
+        let enough = needed_traces(spread, 0.6, 0.0);
+        let back = detectable(spread, (enough, enough), 0.0);
+        assert!(back <= 0.6 && back > 0.58, "{enough} {back}");
     }
 
     #[test]

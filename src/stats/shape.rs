@@ -120,6 +120,12 @@ struct Row {
 /// traces before and 40 after, a shard before holds fifty times the traces and scatters less. Random signs take each
 /// side's scatter as it is; they only assume that shards are independent and their residuals about symmetric. The
 /// signs depend on the content alone.
+///
+/// The comparison of populations does not run this at every call path: with 999 draws no p value is below 1/1000, and
+/// the strictest of 200 paths that share a quarter of a false discovery rate of 0.05 must be below 1/16,000; some
+/// twenty times as many draws would cost more than all other tests together. There the rank shift, the mean and the 95th
+/// percentile stand for it, with p values that have no floor: of a spread that grows by a quarter the percentile sees
+/// as much as the Wasserstein distance does (power 0.57 and 0.52 in 300 traces).
 pub fn min_p(before: &Histogram, after: &Histogram) -> Option<MinP> {
     let samples = (Sample::new(before)?, Sample::new(after)?);
     let all = shares(before, after);

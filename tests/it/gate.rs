@@ -380,6 +380,26 @@ fn too_little_data_is_inconclusive_and_says_what_it_takes() {
 }
 
 #[test]
+fn more_than_any_traffic_is_said_in_words() {
+    let needing = |needed: u64| {
+        verdict(with(|diff| {
+            diff.entry_points[0].detectable = Some(2.1);
+            diff.entry_points[0].needed_traces = Some(needed);
+        }))
+    };
+    let far = needing(213_668);
+    assert_eq!((far.result, far.needs), (Outcome::Inconclusive, Pair::new(427_336, 427_336)));
+    let message = &far.reasons[0].message;
+    assert!(message.ends_with("n 1,000 + 1,000); latency here cannot be judged with realistic traffic"), "{message}");
+    let near = needing(100_000);
+    assert!(near.reasons[0].message.ends_with("; needs about 100,000 a side"), "{}", near.reasons[0].message);
+    // Who has 90,000 traces can have twice as many.
+    assert!(!gate::is_out_of_reach(180_000, 90_000) && gate::is_out_of_reach(180_000, 9_000));
+    // No number at all is enough.
+    assert!(needing(1_000_000_000_000_000).needs.after <= 1_000_000_000_000_000);
+}
+
+#[test]
 fn a_warning_does_not_open_a_gate_that_lacks_data() {
     let verdict = verdict(with(|diff| {
         diff.entry_points[1].detectable = Some(1.6);
@@ -632,6 +652,11 @@ fn noise_is_called_noise() {
     let verdict_of = verdict(with(unstable));
     assert_eq!((verdict_of.result, verdict_of.exit_code), (Outcome::Warn, 0));
     assert!(codes(&verdict_of).contains(&"not_reproducible"));
+    assert_eq!(verdict_of.entries, [Outcome::Warn, Outcome::Pass]);
+    // A critical path's own failure is taken back with the reason for it.
+    let critical = Settings { critical: Some(true), ..Settings::default() };
+    let critical = judged(&mut with(unstable), &rules(vec![(at_path("**/fraud.score"), critical)]));
+    assert_eq!((critical.result, critical.findings), (Outcome::Warn, vec![Role::Warns]));
     // Errors are not a matter of the window.
     let errors = verdict(with(|diff| {
         unstable(diff);

@@ -188,6 +188,12 @@ why it fails
         "{shown}"
     );
     assert!(shown.contains("\n  collect about 5,000 traces before (now 2,000)\n"), "{shown}");
+    let mut far = inconclusive();
+    far.entry_points[0].needed_traces = Some(213_668);
+    let shown = written(GateFormat::Text, far.clone()).split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("(a larger `must_detect`, no `prove`)") && !shown.contains("collect about"), "{shown}");
+    let value: serde_json::Value = serde_json::from_str(&written(GateFormat::Json, far)).unwrap();
+    assert_eq!(value["verdict"]["needs"]["after_traces"], 427_336);
     let shown = written(GateFormat::Text, quiet());
     assert!(shown.starts_with("PASS  nothing that matters was found   (exit code 0)\n"), "{shown}");
     let shown = written(GateFormat::Text, empty());
@@ -342,6 +348,47 @@ fn junit_says_fail_in_the_body_and_skips_what_is_inconclusive() {
     assert!(shown.contains("failures=\"0\" errors=\"0\">"), "{shown}");
     let shown = written(GateFormat::Junit, empty());
     assert!(shown.contains("<error message=\"INCONCLUSIVE: nothing was compared\">"), "{shown}");
+}
+
+/// How each test case of a report ended, by its name.
+fn cases(junit: &str) -> Vec<(String, &'static str)> {
+    let case = |text: &str| {
+        let name = text.split('"').next().unwrap_or_default().to_owned();
+        let own = text.split("</testcase>").next().unwrap_or_default();
+        let ends = [("<failure", "failure"), ("<error", "error"), ("<skipped", "skipped"), ("<system-out", "told")];
+        let end = ends.into_iter().find(|(tag, _)| own.contains(tag) && !own.starts_with("/>"));
+        (name, end.map_or("success", |(_, end)| end))
+    };
+    junit.split("<testcase name=\"").skip(1).map(case).collect()
+}
+
+#[test]
+fn junit_follows_what_was_taken_back() {
+    let slow = || {
+        let mut diff = quiet();
+        diff.entry_points[0].effects = vec![effect(Metric::Duration, 1.21, 1.12, 1.31, Strength::Fail)];
+        diff.findings = vec![slower("POST /checkout", &[("fraud", "fraud.score")], Strength::Fail)];
+        diff
+    };
+    let critical = Rule {
+        matcher: Matcher { path: Some(Pattern::new("**/fraud.score").unwrap()), ..Matcher::default() },
+        settings: Settings { critical: Some(true), ..Settings::default() },
+    };
+    let policy = Policy { rules: vec![critical], ..Policy::default() };
+    let ends = |mut diff: Diff| {
+        let verdict = judged(&mut diff, &policy);
+        let shown = written_with(GateFormat::Junit, &diff, &verdict, &Options::default());
+        let wanted = |name: &str| name == "verdict" || name == "entry point" || name.starts_with("slower ");
+        cases(&shown).into_iter().filter(|(name, _)| wanted(name)).map(|(_, end)| end).collect::<Vec<_>>()
+    };
+    // The verdict, the entry point and its path, then the other entry point.
+    assert_eq!(ends(slow()), ["failure", "failure", "failure", "success"]);
+    // Two halves of the after side do not agree.
+    assert_eq!(ends(Diff { stability: Some(0.1), ..slow() }), ["told", "told", "told", "success"]);
+    // The environment is too noisy.
+    let mut noisy = slow();
+    noisy.drift.between_paths = 0.4;
+    assert_eq!(ends(noisy), ["skipped", "skipped", "skipped", "success"]);
 }
 
 #[test]

@@ -192,7 +192,7 @@ fn names(diff: &Diff, verdict: &Verdict, target: &Target) -> bool {
     diff.findings.iter().zip(&verdict.findings).any(|(finding, role)| {
         finding.kind == FindingKind::Slower
             && finding.path == target.operations
-            && matches!(role, Role::Fails | Role::Warns | Role::Explains)
+            && matches!(role, Role::Fails | Role::Warns | Role::Unproven | Role::Explains)
     })
 }
 

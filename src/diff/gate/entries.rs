@@ -5,7 +5,7 @@
 //! something was found. An entry point that the after side never exercised was not judged.
 
 use super::numbers::{change, is_latency, place, worst};
-use super::{Grounds, Outcome, Reason, accept};
+use super::{Grounds, Outcome, Reason, accept, is_out_of_reach};
 use crate::diff::effects::{Effect, Metric, Strength};
 use crate::diff::policy::{Day, Policy, Settings};
 use crate::diff::types::{Diff, EntryPoint, Finding};
@@ -23,8 +23,6 @@ const TRAFFIC: f64 = 0.05;
 /// What became of the entry points.
 pub(super) struct Entries {
     pub(super) reasons: Vec<Reason>,
-    /// For each entry point its result.
-    pub(super) outcomes: Vec<Outcome>,
     /// For each entry point whether it fails for latency.
     pub(super) rejected: Vec<bool>,
     /// What to say when nothing else is said.
@@ -35,13 +33,7 @@ pub(super) struct Entries {
 
 /// Judges all entry points.
 pub(super) fn judge(diff: &Diff, policy: &Policy, today: Day) -> Entries {
-    let mut entries = Entries {
-        reasons: Vec::new(),
-        outcomes: Vec::new(),
-        rejected: Vec::new(),
-        silence: None,
-        needs: Pair::default(),
-    };
+    let mut entries = Entries { reasons: Vec::new(), rejected: Vec::new(), silence: None, needs: Pair::default() };
     let mut weakest: Option<(usize, f64)> = None;
     for index in 0..diff.entry_points.len() {
         let Some(entry) = diff.entry_points.get(index) else { break };
@@ -58,7 +50,6 @@ pub(super) fn judge(diff: &Diff, policy: &Policy, today: Day) -> Entries {
         if !decided && one.must_be_judged() {
             reasons.extend(one.too_few(&mut entries.needs));
         }
-        let outcome = reasons.iter().map(|reason| reason.result).max().unwrap_or_default();
         entries
             .rejected
             .push(reasons.iter().any(|reason| reason.result == Outcome::Fail && reason.grounds == Grounds::Latency));
@@ -68,10 +59,20 @@ pub(super) fn judge(diff: &Diff, policy: &Policy, today: Day) -> Entries {
             weakest = Some((index, detectable));
         }
         entries.reasons.extend(reasons);
-        entries.outcomes.push(outcome);
     }
     entries.silence = Some(silence(diff, policy, weakest));
     entries
+}
+
+/// What became of an entry point itself, once the data and the window had their say about the reasons.
+pub(super) fn outcome(reasons: &[Reason], entry: usize) -> Outcome {
+    let own = reasons.iter().filter(|reason| reason.entry == Some(entry) && is_own(reason));
+    own.map(|reason| reason.result).max().unwrap_or_default()
+}
+
+/// Whether a reason is about the entry point as a whole, and not about a finding below it.
+fn is_own(reason: &Reason) -> bool {
+    reason.code.starts_with("entry_") || reason.code == TOO_FEW
 }
 
 /// What a pass rests on.
@@ -229,7 +230,13 @@ impl One<'_> {
             return Some(self.reason("entry_not_exercised", Outcome::Inconclusive, Grounds::Data, message));
         }
         let (needed, message) = if self.policy.latency { self.blunt()? } else { self.scarce()? };
-        let message = if needed > 0 { format!("{message}; needs about {} a side", count(needed)) } else { message };
+        let message = match needed {
+            0 => message,
+            _ if is_out_of_reach(needed, traces.before.min(traces.after)) => {
+                format!("{message}; latency here cannot be judged with realistic traffic")
+            }
+            _ => format!("{message}; needs about {} a side", count(needed)),
+        };
         self.need(needed, needs);
         Some(self.reason(TOO_FEW, Outcome::Inconclusive, Grounds::Data, message))
     }

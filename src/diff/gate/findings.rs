@@ -19,6 +19,24 @@ pub(super) struct Findings {
     pub(super) roles: Vec<Role>,
 }
 
+impl Findings {
+    /// Makes the roles follow the reasons, once the data and the window had their say about them.
+    pub(super) fn settle(&mut self, diff: &Diff, reasons: &[Reason]) {
+        for reason in reasons {
+            let Some(index) = reason.finding else { continue };
+            // An entry point's reason points at the finding that explains it.
+            let is_own = diff.findings.get(index).is_some_and(|finding| finding.kind.name() == reason.code);
+            let Some(role) = self.roles.get_mut(index).filter(|role| is_own && **role == Role::Fails) else { continue };
+            match reason.result {
+                Outcome::Fail => {}
+                Outcome::Inconclusive => *role = Role::Unproven,
+                Outcome::Warn => *role = Role::Warns,
+                Outcome::Pass => *role = Role::Told,
+            }
+        }
+    }
+}
+
 /// Judges all findings.
 pub(super) fn judge(diff: &Diff, policy: &Policy, entries: &Entries) -> Findings {
     let mut found = Findings { reasons: Vec::new(), roles: Vec::new() };
@@ -30,7 +48,7 @@ pub(super) fn judge(diff: &Diff, policy: &Policy, entries: &Entries) -> Findings
             Role::Fails => Some(Outcome::Fail),
             Role::Warns => Some(Outcome::Warn),
             Role::Accepted => Some(Outcome::Pass),
-            Role::Explains | Role::Told => None,
+            Role::Unproven | Role::Explains | Role::Told => None,
         };
         if let Some(result) = result {
             let code = if role == Role::Accepted { "accepted" } else { finding.kind.name() };

@@ -3,7 +3,7 @@
 //! A limit is broken (fail) when the value is shown to lie beyond it, and in doubt (warn) when only the estimate does.
 //! A largest value of a percentile has no interval: it takes the 200 traces of a 95th percentile to break it.
 
-use super::numbers::{P95_TRACES, change, difference_low, wilson};
+use super::numbers::{P95_TRACES, change};
 use super::{Grounds, Outcome, Reason, RuleResult};
 use crate::diff::effects::{Effect, Metric};
 use crate::diff::merged::NodeStats;
@@ -12,6 +12,10 @@ use crate::diff::policy::{CallsLimit, ErrorLimit, P95Limit, Policy, Rule};
 use crate::diff::types::{Diff, EntryPoint};
 use crate::model::units::{count, duration, mean_count, percent, rate, ratio};
 use crate::model::{Operation, Pair};
+use crate::stats::counts::{share_difference, share_interval};
+
+/// Level of the intervals.
+const LEVEL: f64 = 0.95;
 
 /// What is known about a place: an entry point or a call path below one.
 struct Place<'a> {
@@ -241,14 +245,14 @@ fn check_errors(limit: ErrorLimit, place: &Place<'_>) -> Vec<Check> {
     {
         let tested = place.effect(Metric::ErrorRate).filter(|effect| effect.unit == "share");
         let low = tested.map_or_else(
-            || difference_low((before, place.traces.before), (after, place.traces.after)),
+            || share_difference((before, place.traces.before), (after, place.traces.after), LEVEL).low,
             |effect| effect.low,
         );
         let limit = format!("at most {:.2} points more", 100.0 * most);
         add(limit, format!("{} → {}", rate(before), rate(after)), beyond(low > most, after - before > most));
     }
     if let Some(most) = limit.max {
-        let (low, _) = wilson(after, place.traces.after);
+        let low = share_interval(after, place.traces.after, LEVEL).low;
         add(format!("at most {}", rate(most)), rate(after), beyond(low > most, after > most));
     }
     checks

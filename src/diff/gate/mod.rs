@@ -118,7 +118,9 @@ pub enum Role {
     Fails,
     /// Makes it warn.
     Warns,
-    /// Explains an entry point that fails.
+    /// Would make it fail, but the data cannot carry that.
+    Unproven,
+    /// Explains an entry point that is slower beyond the minimum effect.
     Explains,
     /// The policy accepts it.
     Accepted,
@@ -132,6 +134,7 @@ impl Role {
         match self {
             Role::Fails => "fail",
             Role::Warns => "warn",
+            Role::Unproven => "inconclusive",
             Role::Explains => "explains",
             Role::Accepted => "accepted",
             Role::Told => "none",
@@ -172,16 +175,17 @@ pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
     }
     let data = comparable::look(diff, policy);
     let entries = entries::judge(diff, policy, today);
-    let found = findings::judge(diff, policy, &entries);
+    let mut found = findings::judge(diff, policy, &entries);
     let (rules, broken) = limits::judge(diff, policy);
     reasons.extend(entries.reasons);
-    reasons.extend(found.reasons);
+    reasons.append(&mut found.reasons);
     reasons.extend(broken);
     for reason in &mut reasons {
         data.weaken(reason);
     }
     reasons.extend(data.reasons);
     not_reproducible(diff, &mut reasons);
+    found.settle(diff, &reasons);
     let result = reasons.iter().map(|reason| reason.result).max().unwrap_or_default();
     // What a pass rests on comes first.
     reasons.splice(0..0, entries.silence.filter(|_| result == Outcome::Pass));
@@ -190,11 +194,11 @@ pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
     Verdict {
         result,
         exit_code: exit_code(result, policy, true),
+        entries: (0..diff.entry_points.len()).map(|entry| entries::outcome(&reasons, entry)).collect(),
         reasons,
         rules,
         needs: if too_little { entries.needs } else { Pair::default() },
         findings: found.roles,
-        entries: entries.outcomes,
         compared: true,
     }
 }
@@ -228,6 +232,15 @@ fn not_reproducible(diff: &Diff, reasons: &mut Vec<Reason>) {
          (0.30 needed to fail on latency alone)"
     );
     reasons.push(Reason::about_data("not_reproducible", Outcome::Warn, message));
+}
+
+/// Traces of a side that some traffic brings together in the time that a gate has.
+const IN_REACH: u64 = 100_000;
+
+/// Whether so many traces of a side are more than realistic traffic brings, where so many were given: more than
+/// 100,000, and more than ten times as many.
+pub const fn is_out_of_reach(needed: u64, given: u64) -> bool {
+    needed > IN_REACH && needed / 10 > given
 }
 
 /// What the process ends with. Never 0 when nothing was compared.

@@ -33,38 +33,3 @@ pub(super) fn place(operation: &Operation) -> String {
 pub(super) fn change(ratio: f64) -> String {
     signed_percent(ratio - 1.0)
 }
-
-/// Lower and upper end of Wilson's 95 % interval of a share.
-pub(super) fn wilson(share: f64, of: u64) -> (f64, f64) {
-    const Z: f64 = 1.959_963_984_540_054;
-    if of == 0 {
-        return (0.0, 1.0);
-    }
-    let n = of as f64;
-    let middle = share + Z * Z / (2.0 * n);
-    let half = Z * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).max(0.0).sqrt();
-    let scale = 1.0 + Z * Z / n;
-    (((middle - half) / scale).max(0.0), ((middle + half) / scale).min(1.0))
-}
-
-/// Lower end of Newcombe's 95 % interval of the difference after minus before of two shares.
-pub(super) fn difference_low(before: (f64, u64), after: (f64, u64)) -> f64 {
-    let (_, before_high) = wilson(before.0, before.1);
-    let (after_low, _) = wilson(after.0, after.1);
-    after.0 - before.0 - ((after.0 - after_low).powi(2) + (before_high - before.0).powi(2)).sqrt()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_of_shares() {
-        // Newcombe 1998, method 10, first example: 56/70 - 48/80 = 0.2000, 0.0524 to 0.3339.
-        assert!((difference_low((48.0 / 80.0, 80), (56.0 / 70.0, 70)) - 0.0524).abs() < 5e-5);
-        // Wilson of 0/20: 0 to 0.1611.
-        let (low, high) = wilson(0.0, 20);
-        assert!(low.abs() < 1e-12 && (high - 0.1611).abs() < 5e-5);
-        assert_eq!(wilson(0.5, 0), (0.0, 1.0));
-    }
-}

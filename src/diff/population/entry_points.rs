@@ -1,5 +1,6 @@
 //! What a user notices: duration, p95, errors and traffic of the entry points.
 
+use super::canary::Canaries;
 use super::drift::Environment;
 use super::groups::{Group, Groups};
 use super::judge::Test;
@@ -12,11 +13,15 @@ use crate::diff::effects::{Effect, Metric, Strength};
 use crate::diff::types::{AttributionRow, EntryPoint, Quantiles};
 use crate::model::{Pair, Side};
 use crate::stats::histogram::Histogram;
-use crate::stats::shift::hodges_lehmann;
+use crate::stats::prediction::OneMore;
+use crate::stats::shift::{Shift, hodges_lehmann};
 use crate::stats::{counts, power, quantile};
 
 /// Smallest difference of the shares of the traffic.
 const LEAST_SHARE: f64 = 0.05;
+
+/// Where no number of traces is enough, so many are said to be needed: a number that every reader of JSON can hold.
+const MOST_NEEDED: u64 = 1_000_000_000_000_000;
 
 /// The tests of one group.
 pub(super) struct Tested {
@@ -24,6 +29,8 @@ pub(super) struct Tested {
     pub p95: Option<Test>,
     pub errors: Option<Test>,
     pub traffic: Option<Test>,
+    /// What one more instance would differ by.
+    between: OneMore,
 }
 
 impl Tested {
@@ -54,7 +61,7 @@ pub(super) fn durations(work: &Work<'_>, group: &Group, side: Side) -> Histogram
 }
 
 /// Tests every group. Entry points are not freed of what the environment does to all paths: a user notices that, too.
-pub(super) fn tested(work: &Work<'_>, groups: &Groups, environment: Environment) -> Vec<Tested> {
+pub(super) fn tested(work: &Work<'_>, groups: &Groups, environment: Environment, canaries: &Canaries) -> Vec<Tested> {
     // What came or went is told as such: shares are of what both sides have.
     let matched = groups.list.iter().filter(|group| group.is_matched()).map(|group| group.traces(work));
     let all =
@@ -65,7 +72,8 @@ pub(super) fn tested(work: &Work<'_>, groups: &Groups, environment: Environment)
         .enumerate()
         .map(|(number, group)| {
             let tau = environment.tau * concentration(work, groups, number);
-            tested_group(work, group, Environment { mu: 0.0, tau }, all)
+            let between = canaries.entry_point(work, groups, number);
+            tested_group(work, group, (Environment { mu: 0.0, tau }, between), all)
         })
         .collect()
 }
@@ -79,9 +87,14 @@ fn concentration(work: &Work<'_>, groups: &Groups, group: usize) -> f64 {
     if whole > 0.0 { parts.iter().map(|part| (part / whole).powi(2)).sum::<f64>().sqrt() } else { 1.0 }
 }
 
-fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: Pair<u64>) -> Tested {
+fn tested_group(
+    work: &Work<'_>,
+    group: &Group,
+    (environment, between): (Environment, OneMore),
+    all: Pair<u64>,
+) -> Tested {
     let traces = group.traces(work);
-    let mut tested = Tested { duration: None, p95: None, errors: None, traffic: None };
+    let mut tested = Tested { duration: None, p95: None, errors: None, traffic: None, between };
     if !group.is_matched() {
         return tested;
     }
@@ -98,7 +111,7 @@ fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: P
     }
     let samples = Pair::new(durations(work, group, Side::Before), durations(work, group, Side::After));
     let node = group.place().after.unwrap_or(ROOT);
-    let bounds = Bounds { log: least_log(work, node), floor_ns: options.min_effect_ns as f64, environment };
+    let bounds = Bounds { log: least_log(work, node), floor_ns: options.min_effect_ns as f64, environment, between };
     tested.duration = duration(samples.as_ref(), traces, &bounds);
     tested.p95 = tail_shift::test(samples.as_ref(), traces, &bounds).map(|tail| tail.test);
     tested
@@ -107,7 +120,8 @@ fn tested_group(work: &Work<'_>, group: &Group, environment: Environment, all: P
 fn duration(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds) -> Option<Test> {
     let shift = hodges_lehmann(samples.before, samples.after, 0.95)?;
     let mut found = Test::new(Metric::Duration, "ratio", traces, "clustered_brunner_munzel");
-    found.effect = with_ratio(found.effect, &shift);
+    let shown = Shift { log_ratio: bounds.between.widen(shift.log_ratio, shift.se), ..shift };
+    found.effect = with_ratio(found.effect, &shown);
     let medians = Pair::new(quantile::quantile(samples.before, 0.5)?, quantile::quantile(samples.after, 0.5)?);
     test(samples, &shift, medians, bounds, &mut found);
     Some(found)
@@ -148,6 +162,7 @@ pub(super) fn entry_point(
         (Some(before), Some(after)) => Some(before.max(after)),
         (before, after) => before.or(after),
     };
+    let spread = log_sd.map(|log_sd| power::Spread { log_sd, fixed: tested.between.variance });
     let margin = least_share(work, group.place().after.unwrap_or(ROOT));
     let fewest = traces.before.min(traces.after);
     let judged = options.latency && fewest >= options.min_traces;
@@ -160,12 +175,12 @@ pub(super) fn entry_point(
         attribution: rows.1,
         tail: rows.2,
         effects: tested.effects(),
-        detectable: log_sd
+        detectable: spread
             .filter(|_| judged)
-            .map(|sd| 1.0 + power::detectable(sd, traces.before, traces.after, margin, power::ALPHA, power::POWER)),
-        needed_traces: log_sd
+            .map(|spread| 1.0 + power::detectable(spread, (traces.before, traces.after), margin)),
+        needed_traces: spread
             .filter(|_| options.latency)
-            .map(|sd| power::needed_traces(sd, options.must_detect, margin))
-            .map(|needed| power::advised_traces(needed).max(options.min_traces)),
+            .map(|spread| power::needed_traces(spread, options.must_detect, margin))
+            .map(|needed| power::advised_traces(needed).max(options.min_traces).min(MOST_NEEDED)),
     })
 }

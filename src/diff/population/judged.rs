@@ -1,12 +1,13 @@
 //! The steps that find something by a test of times, structure or errors, in the order in which they explain it.
 
+use super::canary::Canaries;
 use super::drift::Drifts;
 use super::entry_points::{Tested, tested};
 use super::groups::Groups;
 use super::judge::judge;
 use super::latency::{Timed, bounds, measure};
 use super::work::{Family, Work};
-use super::{calls, canary, context, errors, shape, structure, times};
+use super::{calls, context, errors, shape, structure, times};
 use crate::diff::draft::Drafts;
 use crate::diff::types::Note;
 use crate::diff::units::Units;
@@ -33,10 +34,11 @@ impl Judged {
         let mut notes = find_structure(work, &mut drafts, &units, &structure::explained(work, &tops));
         let mut measured = if work.options.population.latency { measure(work) } else { Vec::new() };
         let drifts = Drifts::new(work, &groups, &measured);
-        let mut tested = tested(work, &groups, drifts.overall);
-        notes.extend(canary::entry_points(work, &groups, &mut tested));
+        let canaries = Canaries::new(work);
+        let mut tested = tested(work, &groups, drifts.overall, &canaries);
+        notes.extend(canaries.cap(work, &groups, &mut tested));
         judge(tested.iter_mut().flat_map(Tested::tests), work.level(Family::Entry));
-        judge_times(work, &groups, &tested, &drifts, &mut measured);
+        judge_times(work, (&groups, &tested), &drifts, &canaries, &mut measured);
         times::add(work, &mut drafts, &measured);
         Judged { groups, drafts, tested, drifts, measured, notes }
     }
@@ -60,16 +62,22 @@ fn find_structure(work: &Work<'_>, drafts: &mut Drafts, units: &Pair<Units>, exp
 
 /// Paths below an entry point that changed explain it and are a family of their own. What a change is worth elsewhere is
 /// up to the gate: a warning, unless the path is critical.
-fn judge_times(work: &Work<'_>, groups: &Groups, tested: &[Tested], drifts: &Drifts, measured: &mut [Timed]) {
+fn judge_times(
+    work: &Work<'_>,
+    (groups, tested): (&Groups, &[Tested]),
+    drifts: &Drifts,
+    canaries: &Canaries,
+    measured: &mut [Timed],
+) {
     let explains = |place: Pair<u32>| {
         let group = groups.of(Side::After, place.after);
         group.and_then(|group| tested.get(group)).is_some_and(Tested::is_shifted)
     };
     for one in measured.iter_mut() {
         let environment = drifts.of(groups.of(Side::After, one.place.after));
-        let bounds = bounds(work, one.place, environment);
+        let between = canaries.path(work, one);
+        let bounds = bounds(work, one.place, environment, between);
         one.test(work, &bounds);
-        canary::path(work, one, &bounds);
     }
     for (family, wanted) in [(Family::Explanation, true), (Family::Others, false)] {
         let tests = measured.iter_mut().filter(|one| explains(one.place) == wanted).map(|one| &mut one.test);

@@ -13,6 +13,7 @@ use crate::model::profile::PathState;
 use crate::model::{Pair, Side};
 use crate::stats::distribution::{t_above, t_two_sided};
 use crate::stats::histogram::Histogram;
+use crate::stats::prediction::OneMore;
 use crate::stats::rank::rank_test_shifted;
 use crate::stats::shift::{Shift, hodges_lehmann};
 use crate::stats::{Interval, quantile};
@@ -55,7 +56,10 @@ impl Timed {
         };
         let samples = Pair::new(histogram(before, self.metric), histogram(after, self.metric));
         if !self.is_tail {
-            return test(samples, &self.shift, self.values, bounds, &mut self.test);
+            test(samples, &self.shift, self.values, bounds, &mut self.test);
+            self.shift.log_ratio = bounds.between.widen(self.shift.log_ratio, self.shift.se);
+            self.test.effect = with_ratio(self.test.effect, &self.shift);
+            return;
         }
         if let Some(found) = tail_shift::test(samples, self.test.effect.n, bounds) {
             self.values = found.values;
@@ -161,6 +165,17 @@ pub(super) struct Bounds {
     /// Smallest difference that matters, nanoseconds.
     pub floor_ns: f64,
     pub environment: Environment,
+    /// What one more instance would differ by.
+    pub between: OneMore,
+}
+
+impl Bounds {
+    /// One-sided p value for a log ratio that is further from the drift than `margin` and than instances are from each
+    /// other; 0 when they play no part.
+    pub fn p_between(&self, log_ratio: f64, se: f64, margin: f64) -> f64 {
+        let Environment { mu, tau } = self.environment;
+        self.between.p_above((log_ratio - mu).abs() - margin, se.hypot(tau))
+    }
 }
 
 /// Fills in the p values of a shift of the middle.
@@ -176,6 +191,7 @@ pub(super) fn test(samples: Pair<&Histogram>, shift: &Shift, medians: Pair<f64>,
             found.p_two_sided()
         };
     }
+    test.p_differs = test.p_differs.max((2.0 * bounds.p_between(d, shift.se, 0.0)).min(1.0));
     let moved = (medians.after - medians.before).abs();
     test.is_large = d.abs() > bounds.log && (d - mu).abs() > bounds.log && moved >= bounds.floor_ns;
     if !test.is_large || test.most < Strength::Fail {
@@ -194,19 +210,21 @@ pub(super) fn test(samples: Pair<&Histogram>, shift: &Shift, medians: Pair<f64>,
     if let Some(found) = found {
         let t = found.statistic() * if d > mu { shrink } else { -shrink };
         // Both directions are looked at.
-        test.p_exceeds = (2.0 * t_above(t, found.df)).min(1.0);
+        let p = t_above(t, found.df).max(bounds.p_between(d, shift.se, bounds.log));
+        test.p_exceeds = (2.0 * p).min(1.0);
     }
 }
 
 /// What a place must exceed: the absolute floor is that of a request, so a path called ten times a trace needs a tenth
 /// for each call.
-pub(super) fn bounds(work: &Work<'_>, place: Pair<u32>, environment: Environment) -> Bounds {
+pub(super) fn bounds(work: &Work<'_>, place: Pair<u32>, environment: Environment, between: OneMore) -> Bounds {
     let calls = |side: Side, node: u32| work.per_trace(side, node, |sums| sums.calls);
     let calls = f64::midpoint(calls(Side::Before, place.before), calls(Side::After, place.after)).max(1.0);
     Bounds {
         log: least_log(work, place.after),
         floor_ns: work.options.population.min_effect_ns as f64 / calls,
         environment,
+        between,
     }
 }
 

@@ -219,3 +219,7 @@ fn failed_spans(work: &Work<'_>, side: Side) -> u64 {
 #[cfg(test)]
 #[path = "tests/finders.rs"]
 mod finder_tests;
+
+#[cfg(test)]
+#[path = "tests/canary.rs"]
+mod canary_tests;

@@ -7,6 +7,7 @@ use super::judge::Test;
 use super::latency::Bounds;
 use crate::diff::effects::Metric;
 use crate::model::Pair;
+use crate::stats::Interval;
 use crate::stats::counts::ratio_change;
 use crate::stats::distribution::t_above;
 use crate::stats::histogram::{Histogram, bin_ends};
@@ -24,7 +25,7 @@ const LOOKS: f64 = 2.0;
 struct Moved {
     method: &'static str,
     log_ratio: f64,
-    interval: (f64, f64),
+    interval: Interval,
     se: f64,
     df: f64,
     /// The statistic on each side, nanoseconds.
@@ -38,7 +39,8 @@ impl Moved {
         if se <= 0.0 || !se.is_finite() {
             return 1.0;
         }
-        t_above(((self.log_ratio - bounds.environment.mu).abs() - margin) / se, self.df)
+        let within = t_above(((self.log_ratio - bounds.environment.mu).abs() - margin) / se, self.df);
+        within.max(bounds.p_between(self.log_ratio, self.se, margin))
     }
 }
 
@@ -54,7 +56,8 @@ pub(super) fn test(samples: Pair<&Histogram>, traces: Pair<u64>, bounds: &Bounds
     let first = moved.iter().min_by(|x, y| x.p(bounds, 0.0).total_cmp(&y.p(bounds, 0.0)))?;
     let mut test = Test::new(Metric::P95, "ratio", traces, first.method);
     test.effect.estimate = first.log_ratio.exp();
-    (test.effect.low, test.effect.high) = (first.interval.0.exp(), first.interval.1.exp());
+    let interval = bounds.between.widen(first.interval, first.se);
+    (test.effect.low, test.effect.high) = (interval.low.exp(), interval.high.exp());
     let looks = LOOKS * 2.0;
     test.p_differs = (looks * first.p(bounds, 0.0)).min(1.0);
     let away = (first.log_ratio - bounds.environment.mu).abs();
@@ -74,7 +77,7 @@ fn p95(samples: Pair<&Histogram>, traces: Pair<u64>) -> Option<Moved> {
     Some(Moved {
         method: P95,
         log_ratio: interval.estimate,
-        interval: (interval.low, interval.high),
+        interval,
         se,
         df: found.df,
         values: Pair::new(quantile(samples.before, TAIL)?, quantile(samples.after, TAIL)?),
@@ -87,7 +90,7 @@ fn mean(samples: Pair<&Histogram>) -> Option<Moved> {
     Some(Moved {
         method: MEAN,
         log_ratio: interval.estimate,
-        interval: (interval.low, interval.high),
+        interval,
         se: found.log_se,
         df: found.df,
         values: Pair::new(found.ratios.0, found.ratios.1),

@@ -71,10 +71,9 @@ fn of_finding(index: usize, finding: &Finding, class: &str, verdict: &Verdict) -
     let reason =
         verdict.reasons.iter().find(|reason| reason.finding == Some(index) && reason.code == finding.kind.name());
     let message = reason.map_or_else(|| text::why(finding), |reason| reason.message.clone());
-    // Data that cannot carry a failure makes it inconclusive.
-    let failing = reason.map_or(Outcome::Fail, |reason| reason.result);
     let (outcome, said) = match role {
-        Role::Fails => (failing, message),
+        Role::Fails => (Outcome::Fail, message),
+        Role::Unproven => (Outcome::Inconclusive, message),
         Role::Warns | Role::Told => (Outcome::Warn, message),
         Role::Explains => (Outcome::Warn, format!("explains the entry point: {message}")),
         Role::Accepted => (Outcome::Warn, format!("accepted: {message}")),

@@ -31,7 +31,7 @@ pub(super) fn openmetrics(diff: &Diff, verdict: &Verdict, out: &mut dyn Write) -
         |side| *verdict.needs.get(side),
     );
     text.family("spandiff_gate_findings", "Findings by what they do to the verdict.");
-    for result in ["fail", "warn", "explains", "accepted", "none"] {
+    for result in ["fail", "warn", "inconclusive", "explains", "accepted", "none"] {
         let number = verdict.findings.iter().filter(|role| role.name() == result).count();
         text.sample("spandiff_gate_findings", &[("result", result.into())], &number.to_string());
     }

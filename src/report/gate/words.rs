@@ -1,5 +1,6 @@
 //! What every form of a verdict says in the same words.
 
+use crate::diff::gate::is_out_of_reach;
 use crate::diff::{Diff, Outcome, Reason, Verdict};
 use crate::model::units::{count, counted};
 use crate::model::{Pair, Side};
@@ -73,8 +74,16 @@ pub(super) fn next(diff: &Diff, verdict: &Verdict) -> Vec<String> {
     }
 }
 
-/// How much more data it takes: `collect about 5,000 traces before (now 2,000)`.
+/// How much more data it takes: `collect about 5,000 traces before (now 2,000)`; where that is beyond all traffic, what
+/// else can be done.
 fn more(diff: &Diff, verdict: &Verdict) -> Vec<String> {
+    let out_of_reach = |side: Side| is_out_of_reach(*verdict.needs.get(side), diff.inputs.get(side).traces);
+    if out_of_reach(Side::Before) || out_of_reach(Side::After) {
+        let ways = "latency cannot be judged here with realistic traffic: take a much longer window, ask for less (a \
+                    larger `must_detect`, no `prove`), or leave latency out (`latency = \"ignore\"`) and judge \
+                    structure and errors alone";
+        return vec![ways.to_owned()];
+    }
     [Side::Before, Side::After]
         .into_iter()
         .filter(|&side| *verdict.needs.get(side) > 0)

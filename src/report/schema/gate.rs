@@ -82,7 +82,8 @@ pub struct Needs {
 pub struct Judged<'a> {
     /// Id of the finding.
     pub finding: String,
-    /// `fail`, `warn`, `explains` (an entry point that fails), `accepted` or `none`.
+    /// `fail`, `warn`, `inconclusive` (would fail, but the data cannot carry that), `explains` (an entry point that is
+    /// slower), `accepted` or `none`.
     pub result: &'a str,
 }
 

@@ -70,6 +70,7 @@ pub fn open(common: &Common, args: &TuiArgs, mut settings: Settings) -> Result<E
     let look = Look { theme, glyphs: if ascii { glyphs::ASCII } else { glyphs::UNICODE } };
     let color = settings.color;
     let mut app = App::new(look, args.size, Arc::new(Model::new(crate::diff::Diff::default())));
+    super::bind(&mut app, &settings);
     if let Some(path) = saved.as_ref().filter(|_| args.replay.is_none()) {
         app.message = Some(format!("continue where you were: --replay {}", path.display()));
     }
