@@ -44,6 +44,13 @@ pub fn run(common: &Common, args: &TuiArgs) -> Result<ExitCode, Failure> {
     render(&mut app, &mut host, screen, common, args)
 }
 
+/// Gives commands the keys of the configuration, which was checked when it was read.
+fn bind(app: &mut App, settings: &Settings) {
+    for (name, keys) in &settings.keys {
+        let _ = app.keymap.bind(name, keys);
+    }
+}
+
 /// One screen, after the steps of a session and some keys.
 fn render(
     app: &mut App,

@@ -52,7 +52,9 @@ impl Window {
             if centre_ns < self.from_ns || centre_ns > self.end_ns() { from + span / 2 } else { i128::from(centre_ns) };
         let wanted = if inward { span / 2 } else { span * 2 };
         let wanted = wanted.clamp(LEAST_NS.min(i128::from(whole.span_ns)), i128::from(whole.span_ns));
-        whole.clamped(centre - (centre - from) * wanted / span.max(1), wanted)
+        // In floats: the product of two times of centuries is larger than any integer.
+        let left = (centre - from) as f64 / span.max(1) as f64 * wanted as f64;
+        whole.clamped(centre - left as i128, wanted)
     }
 
     /// A quarter of the window earlier or later.
