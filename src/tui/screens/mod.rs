@@ -34,7 +34,7 @@ pub fn list(app: &mut App) -> Option<(&mut List, usize)> {
     match app.screen {
         Screen::Findings => Some((&mut app.findings.list, app.findings.order.len())),
         Screen::Tree | Screen::Waterfall => Some((&mut app.rows.list, app.rows.rows.len())),
-        Screen::Flame => None,
+        Screen::Flame => flame::list(app),
         Screen::Services => Some((&mut app.services.list, app.services.edges.len())),
         Screen::Attributes => Some((&mut app.attributes.list, app.attributes.rows.len())),
         Screen::Notes => Some((&mut app.notes_screen.list, app.notes.len())),
@@ -53,7 +53,8 @@ pub fn moved(app: &mut App) {
         Screen::Services => services::moved(app),
         Screen::Attributes => attributes::moved(app),
         Screen::Notes => notes::moved(app),
-        Screen::Flame | Screen::Detail => {}
+        Screen::Flame => flame::moved(app),
+        Screen::Detail => {}
     }
 }
 
@@ -77,7 +78,7 @@ pub fn list_height(app: &App) -> usize {
         Screen::Findings => findings::list_height(app),
         Screen::Tree => list.saturating_sub(1),
         Screen::Waterfall => waterfall::list_height(app),
-        Screen::Flame => usize::from(layout::frame(app.size).body.height) / 2,
+        Screen::Flame => flame::list_height(app),
         Screen::Services => services::list_height(app),
         Screen::Attributes | Screen::Notes => list.saturating_sub(1),
         Screen::Detail => detail::list_height(app),

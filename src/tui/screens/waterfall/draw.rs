@@ -31,7 +31,7 @@ impl Columns {
     pub fn new(app: &App) -> Columns {
         let width = usize::from(app.size.0);
         if is_stacked(app) {
-            let label = (width * 3 / 10).clamp(20, 50);
+            let label = (width * 35 / 100).clamp(20, 50);
             return Columns { label, bars: width.saturating_sub(label + 2 + 2 + DELTA + 1) };
         }
         let bars = width.saturating_sub((width / 3).clamp(24, 60) + 2) / 2;
@@ -408,7 +408,7 @@ const fn other(side: Side) -> Side {
 fn draw_panel(app: &App, canvas: &mut Canvas<'_>) {
     let glyphs = &app.look.glyphs;
     let legend = format!(
-        "{} critical {} off {} absent  {} {}",
+        "{} path {} off {} absent  {} {}",
         glyphs.critical,
         glyphs.off,
         glyphs.absent,
@@ -420,10 +420,8 @@ fn draw_panel(app: &App, canvas: &mut Canvas<'_>) {
     let width = canvas.width().saturating_sub(2);
     let way = |side: Side| (letter(side), laid.path.way_words(&app.model, side, width.saturating_sub(3)));
     let mut notes = Vec::new();
-    match laid.path.changes(&app.model) {
-        Some(changes) => notes.push(("", changes)),
-        None => notes.push(("", "Both sides go through the same operations.".to_owned())),
-    }
+    notes.extend(laid.path.changes(&app.model).map(|words| ("", words)));
+    notes.extend(laid.path.grown_words(&app.model).map(|words| ("", words)));
     notes.extend(laid.path.off_words(&app.model).map(|words| ("", words)));
     let ways = [way(Side::Before), way(Side::After)];
     // Where there is little room, what changed goes first.

@@ -6,7 +6,7 @@ use crate::tui::model::Model;
 use std::collections::HashMap;
 
 /// Operations that are named of each kind; the others are counted.
-const NAMED: usize = 8;
+const NAMED: usize = 4;
 
 /// One operation on the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub struct CriticalPath {
     pub entered: Vec<Stretch>,
     /// Operations on the before side's path alone.
     pub left: Vec<Stretch>,
+    /// Operations on both paths, and by how much their part changed; largest first.
+    pub grown: Vec<(u32, i64)>,
     /// Changed nodes that are off the path on both sides, and by how much their durations changed; largest first.
     pub off: Vec<(u32, i64)>,
 }
@@ -70,14 +72,17 @@ impl CriticalPath {
             match (ns.before, ns.after) {
                 (0, ns) => path.entered.push(Stretch { node, ns }),
                 (ns, 0) => path.left.push(Stretch { node, ns }),
-                _ => {}
+                (before, after) => path.grown.push((node, (after as i64).saturating_sub(before as i64))),
             }
         }
         let by_time = |list: &mut Vec<Stretch>| list.sort_by_key(|stretch| std::cmp::Reverse(stretch.ns));
-        let CriticalPath { way, entered, left, off, .. } = &mut path;
+        let by_change = |list: &mut Vec<(u32, i64)>| {
+            list.retain(|(_, delta)| *delta != 0);
+            list.sort_by_key(|(_, delta)| std::cmp::Reverse(delta.unsigned_abs()));
+        };
+        let CriticalPath { way, entered, left, grown, off, .. } = &mut path;
         [&mut way.before, &mut way.after, entered, left].into_iter().for_each(by_time);
-        off.retain(|(_, delta)| *delta != 0);
-        off.sort_by_key(|(_, delta)| std::cmp::Reverse(delta.unsigned_abs()));
+        [grown, off].into_iter().for_each(by_change);
         path
     }
 
@@ -116,6 +121,21 @@ impl CriticalPath {
         let parts: Vec<String> =
             [list("Entered", &self.entered), list("Left", &self.left)].into_iter().flatten().collect();
         if parts.is_empty() { None } else { Some(parts.join("  ")) }
+    }
+
+    /// What takes another part of the path than before, in a sentence: changes of a hundredth of it or more.
+    pub fn grown_words(&self, model: &Model) -> Option<String> {
+        let least = self.total_ns.before.max(self.total_ns.after) / 100;
+        let large = self.grown.iter().filter(|(_, delta)| delta.unsigned_abs() >= least);
+        let parts: Vec<String> = large
+            .take(NAMED)
+            .map(|(node, delta)| format!("{} {}", name(model, *node), units::signed_duration(*delta)))
+            .collect();
+        if parts.is_empty() {
+            let same = self.entered.is_empty() && self.left.is_empty() && !self.grown.is_empty();
+            return same.then(|| "Both go through the same operations, each as long as before within 1 %.".to_owned());
+        }
+        Some(format!("On both: {}.", parts.join(", ")))
     }
 
     /// What changed without being on either path, in a sentence.
@@ -177,6 +197,7 @@ mod tests {
         assert_eq!(way(Side::After), [(1, 13), (0, 5), (4, 2)]);
         assert_eq!(path.total_ns, Pair::new(12_000_000, 20_000_000));
         assert_eq!(path.off, [(5, -4_000_000)]);
+        assert_eq!(path.grown, [(1, 7_000_000), (0, 1_000_000)]);
         assert_eq!(CriticalPath::new(&model(), 7).total_ns, Pair::new(1_000_000, 2_000_000));
     }
 
@@ -189,6 +210,7 @@ mod tests {
             path.off_words(&model).unwrap(),
             "Off the path on both sides: shop ▸ quote: its -4.0 ms does not make the request faster."
         );
+        assert_eq!(path.grown_words(&model).unwrap(), "On both: shop ▸ stock +7.0 ms, shop ▸ root +1.0 ms.");
         assert_eq!(
             path.way_words(&model, Side::After, 80),
             "shop ▸ stock 13 ms · shop ▸ root 5.0 ms · shop ▸ score 2.0 ms = 20 ms"

@@ -34,9 +34,9 @@ impl Align {
     /// In words.
     pub const fn name(self) -> &'static str {
         match self {
-            Align::Trace => "from trace start",
-            Align::Parent => "from parent start",
-            Align::Ends => "both ends equal",
+            Align::Trace => "trace start",
+            Align::Parent => "parent start",
+            Align::Ends => "equal ends",
         }
     }
 }
