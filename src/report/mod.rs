@@ -4,7 +4,7 @@
 //! Invariant: same [`Diff`] and [`Options`], same bytes. A report computes no result: it chooses, orders, folds and
 //! names what the [`Diff`] says. Everything that came from an input passes through [`escape`].
 
-mod clock;
+pub mod clock;
 pub mod details;
 pub mod dot;
 pub mod escape;

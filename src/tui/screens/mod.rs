@@ -37,7 +37,10 @@ pub fn list(app: &mut App) -> Option<(&mut List, usize)> {
         Screen::Flame => flame::list(app),
         Screen::Services => Some((&mut app.services.list, app.services.edges.len())),
         Screen::Attributes => Some((&mut app.attributes.list, app.attributes.rows.len())),
-        Screen::Notes => Some((&mut app.notes_screen.list, app.notes.len())),
+        Screen::Notes => {
+            let len = notes::len(app);
+            Some((&mut app.notes_screen.list, len))
+        }
         Screen::Detail => {
             let len = detail::len(app);
             Some((&mut app.details.list, len))
@@ -80,7 +83,8 @@ pub fn list_height(app: &App) -> usize {
         Screen::Waterfall => waterfall::list_height(app),
         Screen::Flame => flame::list_height(app),
         Screen::Services => services::list_height(app),
-        Screen::Attributes | Screen::Notes => list.saturating_sub(1),
+        Screen::Attributes => list.saturating_sub(1),
+        Screen::Notes => notes::list_height(app),
         Screen::Detail => detail::list_height(app),
     }
 }

@@ -2,12 +2,15 @@
 
 use super::values::{self, Layout};
 use super::{histogram, subject};
-use crate::diff::{AttributeRow, AttributeScope, EventRow, Finding, Mark, Mode, NodeDetail, NodeSide, TreeNode};
+use crate::diff::{
+    AttributeRow, AttributeScope, Change, EventRow, Finding, Mark, Mode, NodeDetail, NodeSide, TreeNode,
+};
 use crate::model::{Pair, Side, Status, units};
 use crate::report::page::mark_of;
 use crate::report::text::place;
 use crate::report::{details, population_words};
 use crate::tui::app::App;
+use crate::tui::layout;
 use crate::tui::theme::Token;
 use std::borrow::Cow;
 
@@ -181,8 +184,7 @@ fn pair_numbers<'a>(app: &App, node: &TreeNode, finding: Option<&Finding>, items
     };
     let status = |side: &NodeSide| match side.status {
         Status::Error => "ERROR",
-        Status::Ok => "ok",
-        Status::Unset => "unset",
+        Status::Ok | Status::Unset => "ok",
     };
     for (label, side) in [("A", Side::Before), ("B", Side::After)] {
         let of = |get: fn(&NodeSide) -> u64| time(node.sides.get(side).as_ref().map(get));
@@ -303,16 +305,9 @@ fn attributes<'a>(app: &App, finding: Option<&'a Finding>, rows: &'a [AttributeR
     differing.sort_by_key(|row| !named.iter().any(|attribute| attribute.key == row.key));
     let count = |change| differing.iter().filter(|row| row.change == Some(change)).count();
     let equal: Vec<&AttributeRow> = rows.iter().filter(|row| row.change.is_none()).collect();
-    use crate::diff::Change;
-    let title = format!(
-        "attributes: {} changed, {} added, {} removed, {} equal (= {})",
-        count(Change::Changed),
-        count(Change::Added),
-        count(Change::Removed),
-        equal.len(),
-        if app.details.equal { "hides" } else { "shows" }
-    );
-    items.push(Item::Head(Section::Attributes, title, "Enter all of a value".to_owned()));
+    let counts = [count(Change::Changed), count(Change::Added), count(Change::Removed), equal.len()];
+    let title = attributes_title(counts, app.details.equal, layout::is_wide(app.size));
+    items.push(Item::Head(Section::Attributes, title, "Enter: all of it".to_owned()));
     if differing.is_empty() && equal.is_empty() {
         items.push(Item::Words("", "none are known".to_owned()));
     }
@@ -324,6 +319,16 @@ fn attributes<'a>(app: &App, finding: Option<&'a Finding>, rows: &'a [AttributeR
         let names: Vec<&str> = equal.iter().take(NAMED).map(|row| row.key.as_str()).collect();
         let more = if equal.len() > NAMED { ", …" } else { "" };
         items.push(Item::Equal(format!("⋯ {} equal: {}{more}", equal.len(), names.join(", "))));
+    }
+}
+
+/// How many attributes differ in which way: in words where there is room, else by their marks.
+fn attributes_title([changed, added, removed, equal]: [usize; 4], shows_equal: bool, is_wide: bool) -> String {
+    let toggle = if shows_equal { "hides" } else { "shows" };
+    if is_wide {
+        format!("attributes: {changed} changed, {added} added, {removed} removed, {equal} equal (= {toggle})")
+    } else {
+        format!("attributes {changed} ~ {added} + {removed} - {equal} = (= {toggle})")
     }
 }
 
@@ -343,10 +348,7 @@ fn events<'a>(finding: Option<&Finding>, detail: &NodeDetail, items: &mut Vec<It
     if lines.is_empty() && links == Pair::default() {
         return;
     }
-    let title = format!(
-        "events, exceptions, links: {}",
-        units::counted(lines.len() as u64, "kind of event", "kinds of events")
-    );
+    let title = format!("events, links: {}", units::counted(lines.len() as u64, "kind of event", "kinds of events"));
     items.push(Item::Head(Section::Events, title, "A → B".to_owned()));
     items.extend(lines.into_iter().map(|line| Item::Words("event", line)));
     if links != Pair::default() {

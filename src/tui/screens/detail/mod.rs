@@ -17,7 +17,7 @@ use crate::tui::theme::Token;
 use crate::tui::update::Effect;
 use items::{Item, LABEL, Section};
 
-pub use values::{mark as mark_of_attribute, text as attribute_text};
+pub use values::{Layout, end_cut, markdown as attribute_markdown, short_change, text as attribute_text};
 
 /// What this screen remembers.
 #[derive(Clone, Debug, Default)]

@@ -34,6 +34,11 @@ fn columns(look: &Look, text: &str, limit: usize) -> usize {
     look.show(clip(text, limit + 1)).width()
 }
 
+/// Whether one value is the most common on both sides, and only its share moved.
+fn is_shifted(row: &AttributeRow) -> bool {
+    row.change == Some(Change::Changed) && row.before == row.after
+}
+
 fn value(side: Option<&String>) -> &str {
     side.map_or("—", String::as_str)
 }
@@ -59,7 +64,7 @@ impl Layout {
 
     /// Lines that an attribute takes.
     pub fn rows(&self, look: &Look, row: &AttributeRow) -> usize {
-        if row.change == Some(Change::Changed) {
+        if row.change == Some(Change::Changed) && !is_shifted(row) {
             if self.fits(look, row) { 1 } else { 3 }
         } else {
             self.single(look, row).len().max(1)
@@ -85,9 +90,8 @@ impl Layout {
         let is_cut = lines.len() > rows || clip(value, room * rows + 1).len() < value.len();
         lines.truncate(rows);
         if let Some(last) = lines.last_mut().filter(|_| is_cut) {
-            *last = look.shorten(&format!("{last}{}", " ".repeat(room)), room);
-            let kept = room.saturating_sub(if look.glyphs.ascii { 3 } else { 1 });
-            *last = format!("{}{}", take(&last.clone(), kept), look.show("…"));
+            let dots = look.show("…");
+            *last = format!("{}{dots}", take(last, room.saturating_sub(dots.width())));
         }
         lines
     }
@@ -97,7 +101,8 @@ impl Layout {
         let mut line = Line::new(look);
         let mark = mark(row);
         let token = if row.change.is_some() { Token::of(mark) } else { Token::Dim };
-        if row.change == Some(Change::Changed) && !self.fits(look, row) {
+        let is_change = row.change == Some(Change::Changed) && !is_shifted(row);
+        if is_change && !self.fits(look, row) {
             match part {
                 0 => {
                     self.head(&mut line, look, row);
@@ -113,7 +118,7 @@ impl Layout {
             self.head(&mut line, look, row);
         }
         line.until(3 + self.key);
-        if row.change == Some(Change::Changed) {
+        if is_change {
             line.add(Token::Plain, value(row.before.as_ref())).add(Token::Dim, " → ");
             line.add(Token::Strong, value(row.after.as_ref()));
         } else if let Some(text) = self.single(look, row).get(part) {
@@ -169,6 +174,34 @@ impl Layout {
     }
 }
 
+/// Both sides of a change in one piece of text of at most so many columns, from shortly before the difference on.
+pub fn short_change(look: &Look, before: &str, after: &str, room: usize) -> String {
+    if before == after {
+        return end_cut(look, after, room);
+    }
+    if columns(look, before, room) + columns(look, after, room) + 4 <= room {
+        return look.show(&format!("{before} → {after}")).into_owned();
+    }
+    let half = room.saturating_sub(4) / 2;
+    let skipped = skipped(before, after, half);
+    let side = |text: &str| {
+        let rest: String = text.chars().skip(skipped).take(half + 1).collect();
+        let rest = if skipped > 0 { format!("…{rest}") } else { rest };
+        end_cut(look, &rest, half)
+    };
+    format!("{}{}{}", side(before), look.show(" → "), side(after))
+}
+
+/// The beginning of a text in so many columns, with an ellipsis where something is missing.
+pub fn end_cut(look: &Look, text: &str, width: usize) -> String {
+    let shown = look.show(text);
+    if shown.width() <= width {
+        return shown.into_owned();
+    }
+    let dots = look.show("…");
+    format!("{}{dots}", take(&shown, width.saturating_sub(dots.width())))
+}
+
 /// Characters that both texts begin with and that are left out so that the first difference is seen.
 fn skipped(before: &str, after: &str, room: usize) -> usize {
     let longest = before.chars().take(room + 1).count().max(after.chars().take(room + 1).count());
@@ -179,15 +212,18 @@ fn skipped(before: &str, after: &str, room: usize) -> usize {
     common.saturating_sub(room / 3)
 }
 
-/// Lines of at most so many columns, wherever they break.
+/// Lines of at most so many columns, broken at blanks where there are some.
 fn broken(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let (mut line, mut used) = (String::new(), 0);
     for c in text.chars() {
         let columns = c.width().unwrap_or(0);
         if used + columns > width && !line.is_empty() {
-            lines.push(std::mem::take(&mut line));
-            used = 0;
+            // At a blank, if that does not leave half a line empty.
+            let blank = line.rfind(' ').map(|at| at + 1).filter(|&at| at > line.len() / 2);
+            let rest = blank.filter(|_| c != ' ').map_or_else(String::new, |at| line.split_off(at));
+            lines.push(std::mem::replace(&mut line, rest));
+            used = line.width();
         }
         used += columns;
         line.push(c);
@@ -200,7 +236,12 @@ fn broken(text: &str, width: usize) -> Vec<String> {
 
 /// The beginning of a text in at most so many columns.
 fn take(text: &str, width: usize) -> String {
-    broken(text, width).into_iter().next().filter(|line| line.width() <= width).unwrap_or_default()
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used <= width
+    };
+    text.chars().take_while(fits).collect()
 }
 
 /// The word for whose attribute it is; nothing for the span's own.
@@ -226,7 +267,7 @@ pub fn text(row: &AttributeRow) -> String {
     let shares = shares(row).map_or_else(String::new, |shares| format!("  ({shares})"));
     let (before, after) = (value(row.before.as_ref()), value(row.after.as_ref()));
     let values: Cow<'_, str> = match row.change {
-        Some(Change::Changed) => format!("{before} → {after}").into(),
+        Some(Change::Changed) if !is_shifted(row) => format!("{before} → {after}").into(),
         Some(Change::Removed) => before.into(),
         _ => after.into(),
     };
@@ -240,7 +281,7 @@ pub fn markdown(row: &AttributeRow) -> String {
         side.as_ref().map_or_else(|| "—".to_owned(), |text| markdown_code(clip(text, 2_000), false))
     };
     let values = match row.change {
-        Some(Change::Changed) => format!("{} → {}", code(&row.before), code(&row.after)),
+        Some(Change::Changed) if !is_shifted(row) => format!("{} → {}", code(&row.before), code(&row.after)),
         Some(Change::Removed) => code(&row.before),
         _ => code(&row.after),
     };
@@ -333,6 +374,15 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_change_in_one_line_shows_its_difference() {
+        assert_eq!(short_change(&LOOK, "12", "1", 20), "12 → 1");
+        let before = format!("{}first", "same ".repeat(20));
+        let after = format!("{}second", "same ".repeat(20));
+        // Ten columns a side, a third of them before the difference.
+        assert_eq!(short_change(&LOOK, &before, &after, 24), "…me first → …me secon…");
     }
 
     #[test]
