@@ -204,8 +204,8 @@ mod tests {
 
     #[test]
     fn alike_differences_are_one_row() {
-        let before = "a GET /x 90ms\n  b call 10ms {db=1, zone=eu}\n  c call 10ms {db=1}";
-        let after = "a GET /x 90ms\n  b call 10ms {db=2, zone=us}\n  c call 10ms {db=2}";
+        let before = "a GET /x 90ms\n  b call 10ms {db=main, zone=eu}\n  c call 10ms {db=main}";
+        let after = "a GET /x 90ms\n  b call 10ms {db=copy, zone=us}\n  c call 10ms {db=copy}";
         let model = model(before, after, &[]);
         assert_eq!(shown(&model, Sort::Telling), ["~ db [1, 2]", "~ zone [1]"]);
         assert_eq!(shown(&model, Sort::Key), ["~ db [1, 2]", "~ zone [1]"]);

@@ -382,7 +382,7 @@ mod tests {
         let before = format!("{}first", "same ".repeat(20));
         let after = format!("{}second", "same ".repeat(20));
         // Ten columns a side, a third of them before the difference.
-        assert_eq!(short_change(&LOOK, &before, &after, 24), "…me first → …me secon…");
+        assert_eq!(short_change(&LOOK, &before, &after, 24), "…me first → …me second");
     }
 
     #[test]
