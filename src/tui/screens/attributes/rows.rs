@@ -204,11 +204,14 @@ mod tests {
 
     #[test]
     fn alike_differences_are_one_row() {
-        let before = "a GET /x 90ms\n  b call 10ms {db=main, zone=eu}\n  c call 10ms {db=main}";
-        let after = "a GET /x 90ms\n  b call 10ms {db=copy, zone=us}\n  c call 10ms {db=copy}";
-        let model = model(before, after, &[]);
+        let before = "a GET /x 90ms\n  b call 10ms {zone=eu}\n  c call 10ms";
+        let after = "a GET /x 90ms\n  b call 10ms {zone=us}\n  c call 10ms";
+        let details = [(1, "db", Change::Changed, [0.5, 0.5]), (2, "db", Change::Changed, [0.9, 0.8])];
+        let model = model(before, after, &details);
         assert_eq!(shown(&model, Sort::Telling), ["~ db [1, 2]", "~ zone [1]"]);
-        assert_eq!(shown(&model, Sort::Key), ["~ db [1, 2]", "~ zone [1]"]);
+        assert_eq!(shown(&model, Sort::Finding), ["~ db [1, 2]", "~ zone [1]"]);
+        let share = all(&model).into_iter().find(|row| row.key == "db").map(|row| row.share);
+        assert_eq!(share, Some(Pair::new(Some(0.9), Some(0.8))));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::values::{self, Layout};
 use super::{histogram, subject};
 use crate::diff::{
-    AttributeRow, AttributeScope, Change, EventRow, Finding, Mark, Mode, NodeDetail, NodeSide, TreeNode,
+    AttributeRow, AttributeScope, Bin, Change, EventRow, Finding, Mark, Mode, NodeDetail, NodeSide, TreeNode,
 };
 use crate::model::{Pair, Side, Status, units};
 use crate::report::page::mark_of;
@@ -63,9 +63,9 @@ pub enum Item<'a> {
     /// Cells of equal width: the first is a label.
     Cells(Token, Vec<String>),
     /// The durations of a side, and what stands behind them.
-    Bars(Side, &'a Pair<Vec<crate::diff::Bin>>, String),
+    Bars(Side, &'a Pair<Vec<Bin>>, String),
     /// The axis below.
-    Axis(&'a Pair<Vec<crate::diff::Bin>>),
+    Axis(&'a Pair<Vec<Bin>>),
     /// An attribute, and whether shares stand beside it.
     Attribute(Cow<'a, AttributeRow>, bool),
     /// The equal ones, folded.
@@ -102,7 +102,7 @@ fn known<'a>(
     detail: &'a NodeDetail,
     items: &mut Vec<Item<'a>>,
 ) {
-    durations(node, finding, detail, items);
+    durations(node, finding, (detail, is_narrow(app.size.0.into())), items);
     attributes(app, finding, &detail.attributes, items);
     events(finding, detail, items);
     evidence(app, finding, items);
@@ -122,6 +122,9 @@ fn summary<'a>(app: &App, node: &TreeNode, finding: Option<&Finding>, items: &mu
         pair_numbers(app, node, finding, items);
     } else {
         many_numbers(node, items);
+    }
+    if let Some(finding) = finding {
+        items.push(Item::Words("what", crate::tui::screens::findings::what(finding)));
     }
     if let Some(from) = &node.from {
         items.push(Item::Words("was", place(from)));
@@ -176,7 +179,7 @@ fn start(app: &App, node: &TreeNode, side: Side) -> Option<i64> {
 }
 
 fn pair_numbers<'a>(app: &App, node: &TreeNode, finding: Option<&Finding>, items: &mut Vec<Item<'a>>) {
-    let heading = ["calls", "total", "self", "start", "critical", "status"].map(str::to_owned);
+    let heading = ["calls", "took", "self", "start", "on path", "status"].map(str::to_owned);
     items.push(Item::Cells(Token::Dim, cells("", heading)));
     let calls = |side: Side| match (finding, node.sides.get(side)) {
         (Some(finding), _) => format!("×{}", units::mean_count(*finding.calls_per_trace.get(side))),
@@ -209,13 +212,19 @@ fn pair_numbers<'a>(app: &App, node: &TreeNode, finding: Option<&Finding>, items
         (Some(before), Some(after)) => units::signed_duration(after.saturating_sub(before)),
         _ => String::new(),
     };
-    let numbers =
-        [String::new(), of(|side| side.duration_ns), of(|side| side.self_ns), shift, of(|side| side.critical_ns)];
+    let numbers = [
+        String::new(),
+        of(|side| side.duration_ns),
+        of(|side| side.self_ns),
+        shift,
+        of(|side| side.critical_ns),
+        String::new(),
+    ];
     items.push(Item::Cells(Token::of(node.mark), cells("Δ", numbers)));
 }
 
 fn many_numbers<'a>(node: &TreeNode, items: &mut Vec<Item<'a>>) {
-    let heading = ["calls", "mean", "p95", "self", "critical", "failed", "traces"].map(str::to_owned);
+    let heading = ["calls", "mean", "p95", "self", "on path", "failed", "traces"].map(str::to_owned);
     items.push(Item::Cells(Token::Dim, cells("", heading)));
     for (label, side) in [("A", node.sides.before), ("B", node.sides.after)] {
         let many = side.and_then(|side| side.many);
@@ -244,6 +253,8 @@ fn many_numbers<'a>(node: &TreeNode, items: &mut Vec<Item<'a>>) {
         delta(p95.before, p95.after),
         of(|side| side.self_ns),
         of(|side| side.critical_ns),
+        String::new(),
+        String::new(),
     ];
     items.push(Item::Cells(Token::of(node.mark), cells("Δ", numbers)));
 }
@@ -251,7 +262,7 @@ fn many_numbers<'a>(node: &TreeNode, items: &mut Vec<Item<'a>>) {
 fn durations<'a>(
     node: Option<&TreeNode>,
     finding: Option<&Finding>,
-    detail: &'a NodeDetail,
+    (detail, is_narrow): (&'a NodeDetail, bool),
     items: &mut Vec<Item<'a>>,
 ) {
     let durations = &detail.durations;
@@ -262,7 +273,8 @@ fn durations<'a>(
     for side in [Side::Before, Side::After] {
         let bins = durations.get(side);
         let spans = node.and_then(|node| *node.sides.get(side)).map_or(0, |side| side.spans);
-        let tail = match quantile_words(finding, side, bins) {
+        let tail = match quantile_words(finding, side, bins, is_narrow) {
+            Some(words) if is_narrow => words,
             Some(words) => format!("{words}  n {}", units::count(spans)),
             None => "none".to_owned(),
         };
@@ -272,10 +284,10 @@ fn durations<'a>(
 }
 
 /// Median and tail: as the finding has them, else as the bins do.
-fn quantile_words(finding: Option<&Finding>, side: Side, bins: &[crate::diff::Bin]) -> Option<String> {
+fn quantile_words(finding: Option<&Finding>, side: Side, bins: &[Bin], is_narrow: bool) -> Option<String> {
     let show = |ns: i64| units::duration(ns.max(0).unsigned_abs());
     if let Some(known) = finding.and_then(|finding| *finding.duration_ns.get(side)) {
-        let p99 = known.p99.map_or_else(String::new, |p99| format!("  p99 {}", show(p99)));
+        let p99 = known.p99.filter(|_| !is_narrow).map_or_else(String::new, |p99| format!("  p99 {}", show(p99)));
         return Some(format!("p50 {}  p95 {}{p99}", show(known.p50), show(known.p95)));
     }
     let at = |share: f64| histogram::quantile(bins, share).map(units::duration);
@@ -370,6 +382,10 @@ fn evidence<'a>(app: &App, finding: Option<&Finding>, items: &mut Vec<Item<'a>>)
         let name = finding.kind.name().replace('_', " ");
         let title = format!("finding: {mark} {name}, contributes {}", units::signed_duration(finding.contribution_ns));
         items.push(Item::Head(Section::Evidence, title, finding.confidence.name().to_owned()));
+        // The summary of a node says first what happened to it.
+        if subject(app).0.is_none() || !std::ptr::eq(finding, first) {
+            items.push(Item::Words("what", crate::tui::screens::findings::what(finding)));
+        }
         one_evidence(finding, items);
     }
     let hidden = others.len().saturating_sub(FINDINGS - 1) as u64;
@@ -380,7 +396,6 @@ fn evidence<'a>(app: &App, finding: Option<&Finding>, items: &mut Vec<Item<'a>>)
 
 fn one_evidence<'a>(finding: &Finding, items: &mut Vec<Item<'a>>) {
     let mut add = |label, text: String| items.push(Item::Words(label, text));
-    add("what", crate::tui::screens::findings::what(finding));
     for group in &finding.instances {
         add("which", population_words::instances(finding.kind, group));
         for shared in population_words::shared(group) {
@@ -514,4 +529,9 @@ pub const fn side_letter(side: Side) -> &'static str {
 /// The mark of what is shown: the node's, or the finding's where there is none.
 pub fn mark(node: Option<&TreeNode>, finding: Option<&Finding>) -> Mark {
     node.map(|node| node.mark).or_else(|| finding.map(mark_of)).unwrap_or(Mark::Equal)
+}
+
+/// Whether histograms have room for the most important quantiles only.
+pub const fn is_narrow(width: usize) -> bool {
+    width < 72
 }

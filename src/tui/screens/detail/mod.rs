@@ -208,7 +208,8 @@ fn line(app: &App, item: &Item<'_>, part: usize, canvas: &Canvas<'_>) -> Line {
 
 /// Columns of a histogram: what the numbers behind it leave.
 fn bar_columns(width: usize) -> usize {
-    width.saturating_sub(3 + 2 + 46).clamp(8, 100)
+    let numbers = if items::is_narrow(width) { 24 } else { 46 };
+    width.saturating_sub(3 + 2 + numbers).clamp(8, 100)
 }
 
 /// Where the cursor is.
@@ -255,4 +256,140 @@ pub fn copy(app: &App, markdown: bool) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::{AttributeRow, AttributeScope, Bin, Change, DiffOptions, Example, NodeDetail};
+    use crate::model::{Pair, SpanId, TraceId, fixture};
+    use crate::tui::canvas::Look;
+    use crate::tui::glyphs;
+    use crate::tui::headless;
+    use crate::tui::model::Model;
+    use crate::tui::theme::Theme;
+    use crate::tui::update::{Msg, update};
+    use std::sync::Arc;
+
+    const HOSTILE: &str = "SELECT \u{1b}[31m`x` @everyone\u{202e}";
+
+    fn attribute(key: &str, change: Option<Change>, before: &str, after: &str) -> AttributeRow {
+        let side = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let scope = AttributeScope::Span;
+        let (key, share) = (key.to_owned(), Pair::default());
+        AttributeRow { key, scope, change, before: side(before), after: side(after), share }
+    }
+
+    fn known() -> NodeDetail {
+        let example = Example { role: "typical", trace_id: TraceId([1; 16]), span_id: SpanId([2; 8]), duration_ns: 5 };
+        NodeDetail {
+            attributes: vec![
+                attribute("db.statement", Some(Change::Changed), HOSTILE, "SELECT 2"),
+                attribute("new", Some(Change::Added), "", "yes"),
+                attribute("same", None, "x", "x"),
+            ],
+            durations: Pair::new(vec![Bin { ns: (1e6, 2e6), share: 1.0 }], vec![Bin { ns: (2e6, 4e6), share: 1.0 }]),
+            examples: Pair::new(vec![example], Vec::new()),
+            ..NodeDetail::default()
+        }
+    }
+
+    /// The screen of `db SELECT`, which takes ten times as long after.
+    fn app(detail: Option<NodeDetail>) -> App {
+        let traces = fixture::pair("a GET 100ms\n  db SELECT 5ms", "a GET 150ms\n  db SELECT 50ms");
+        let options = DiffOptions { tree: true, ..DiffOptions::default() };
+        let model = Model::new(crate::diff::pair::compare(&traces, Pair::default(), &options));
+        let look = Look { theme: Theme::MONO, glyphs: glyphs::UNICODE };
+        let mut app = App::new(look, (80, 24), Arc::new(Model::new(crate::diff::Diff::default())));
+        update(&mut app, Msg::Model(Arc::new(model)));
+        app.node = 1;
+        update(&mut app, Msg::Run("open".to_owned()));
+        if let Some(detail) = detail {
+            update(&mut app, Msg::Detail(1, Arc::new(detail)));
+        }
+        app
+    }
+
+    fn run(app: &mut App, name: &str) {
+        update(app, Msg::Run(name.to_owned()));
+    }
+
+    fn sections(app: &App) -> Vec<&'static str> {
+        items::items(app).iter().filter_map(Item::section).map(Section::name).collect()
+    }
+
+    #[test]
+    fn all_that_is_known_stands_in_sections() {
+        let all = ["summary", "durations", "attributes", "evidence", "examples", "note"];
+        assert_eq!(sections(&app(Some(known()))), all);
+        // Until the host has answered, what the comparison knows is shown already.
+        let waiting = app(None);
+        assert_eq!(sections(&waiting), ["summary", "attributes", "evidence", "note"]);
+        assert!(headless::text(&waiting).contains(" …\n"));
+    }
+
+    #[test]
+    fn tab_goes_round_the_sections() {
+        let mut app = app(Some(known()));
+        let here = |app: &App| status(app).split("   ").next().unwrap_or_default().to_owned();
+        assert_eq!(here(&app), "section 1 of 6: summary");
+        for expected in ["2 of 6: durations", "3 of 6: attributes", "4 of 6: evidence"] {
+            run(&mut app, "next-pane");
+            assert_eq!(here(&app), format!("section {expected}"));
+        }
+        run(&mut app, "previous-pane");
+        assert_eq!(here(&app), "section 3 of 6: attributes");
+        for _ in 0..4 {
+            run(&mut app, "next-pane");
+        }
+        assert_eq!(here(&app), "section 1 of 6: summary");
+    }
+
+    #[test]
+    fn equal_attributes_are_folded_until_they_are_asked_for() {
+        let mut app = app(Some(known()));
+        assert!(headless::text(&app).contains("⋯ 1 equal: same"));
+        run(&mut app, "equal");
+        assert!(headless::text(&app).contains(" = same"));
+    }
+
+    #[test]
+    fn enter_opens_all_of_a_value() {
+        let mut app = app(Some(known()));
+        run(&mut app, "next-pane");
+        run(&mut app, "next-pane");
+        run(&mut app, "next");
+        run(&mut app, "open");
+        let Some(Overlay::Pager { title, text, .. }) = &app.overlay else { panic!("{:?}", app.overlay) };
+        assert_eq!(title, "db.statement");
+        assert!(text.contains(HOSTILE) && text.contains("{+2+}"), "{text}");
+    }
+
+    #[test]
+    fn what_is_copied_is_harmless() {
+        let mut app = app(Some(known()));
+        let text = copy(&app, true);
+        assert!(text.starts_with("**▲ `db ▸ SELECT`**\n"), "{text}");
+        assert!(
+            text.contains("- ~ `db.statement`: ``SELECT \\u{1b}[31m`x` @everyone\\u{202e}`` → `SELECT 2`\n"),
+            "{text}"
+        );
+        run(&mut app, "next-pane");
+        run(&mut app, "next-pane");
+        run(&mut app, "next");
+        assert_eq!(copy(&app, false), "~ db.statement: SELECT \\u{1b}[31m`x` @everyone\\u{202e} → SELECT 2");
+    }
+
+    #[test]
+    fn every_size_is_safe() {
+        let mut app = app(Some(known()));
+        for size in [(1, 1), (60, 16), (61, 17), (80, 24), (200, 60)] {
+            update(&mut app, Msg::Resize(size.0, size.1));
+            for name in ["bottom", "next-pane", "equal", "top", "parent", "open"] {
+                run(&mut app, name);
+                headless::text(&app);
+            }
+            app.overlay = None;
+        }
+    }
 }

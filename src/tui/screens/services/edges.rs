@@ -7,6 +7,9 @@ use crate::tui::model::Model;
 use petgraph::visit::EdgeRef;
 use std::collections::HashMap;
 
+/// Share of failed calls that is an edge's new state rather than a rare accident.
+const NEW_ERRORS: f64 = 0.01;
+
 /// In which order edges stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sort {
@@ -88,6 +91,8 @@ struct Sums {
     time_ns: Pair<f64>,
     /// The largest change so far, whether it is one of the node itself, and the node.
     most: Option<(bool, u64, u32)>,
+    /// Whether any of them is not equal, be it for what stands below.
+    differs: bool,
     failing: bool,
     recovered: bool,
 }
@@ -163,6 +168,7 @@ impl Sums {
         let (before, after) = (total(Side::Before), total(Side::After));
         self.time_ns.before += before;
         self.time_ns.after += after;
+        self.differs |= node.mark != Mark::Equal;
         self.failing |= node.mark == Mark::Failing;
         self.recovered |= node.mark == Mark::Recovered;
         let own = node.mark != Mark::Equal && !node.inherited;
@@ -176,24 +182,25 @@ impl Sums {
     /// What happened to the edge, and whether that happened below it.
     fn mark(&self, edge: &Edge) -> (Mark, bool) {
         let uses = |side: Side| edge.calls.get(side) + edge.links.get(side);
-        let is_new_error = edge.errors.before.unwrap_or(0.0) <= 0.0 && edge.errors.after.unwrap_or(0.0) > 0.0;
+        let (before, after) = (edge.errors.before.unwrap_or(0.0), edge.errors.after.unwrap_or(0.0));
+        let is_new_error = after >= NEW_ERRORS && after >= 10.0 * before;
         if uses(Side::Before) <= 0.0 {
             return (Mark::Added, false);
         }
         if uses(Side::After) <= 0.0 {
             return (Mark::Removed, false);
         }
-        if self.failing || (is_new_error && self.most.is_some_and(|most| most.0)) {
+        if self.failing || is_new_error {
             return (Mark::Failing, false);
         }
         let moved = units::mean_count(edge.calls.before) != units::mean_count(edge.calls.after)
             || units::mean_count(edge.links.before) != units::mean_count(edge.links.after);
         let own = moved || self.most.is_some_and(|most| most.0);
-        match (own, by_sign(edge.delta_ns())) {
-            (false, _) => (Mark::Equal, self.most.is_some()),
-            (true, _) if self.recovered => (Mark::Recovered, false),
-            (true, Mark::Equal) => (Mark::Changed, false),
-            (true, mark) => (mark, false),
+        match by_sign(edge.delta_ns()) {
+            _ if !own && !self.differs => (Mark::Equal, false),
+            _ if own && self.recovered => (Mark::Recovered, false),
+            Mark::Equal => (Mark::Changed, !own),
+            mark => (mark, !own),
         }
     }
 }
@@ -244,12 +251,25 @@ pub mod tests {
             shown,
             [
                 ("cart", "db", "×1→×5".to_owned(), (30, 130), "▲"),
-                ("gate", "cart", "×1".to_owned(), (40, 140), "="),
+                ("gate", "cart", "×1".to_owned(), (40, 140), "▲"),
                 ("gate", "mail", "×1".to_owned(), (10, 10), "="),
                 ("gate", "risk", "×0→×1".to_owned(), (0, 30), "+"),
             ]
         );
         assert!(edges.iter().all(|edge| edge.node.is_some()));
+    }
+
+    #[test]
+    fn a_change_of_those_below_is_told_from_an_own_one() {
+        let edges = all(&model(BEFORE, AFTER));
+        let below: Vec<_> = edges.iter().map(|edge| (edge.callee.as_str(), edge.inherited)).collect();
+        assert_eq!(below, [("db", false), ("cart", true), ("mail", false), ("risk", false)]);
+    }
+
+    #[test]
+    fn new_errors_go_before_times() {
+        let edges = all(&model("a GET 9ms\n  b call 5ms", "a GET 9ms\n  b call 5ms !error"));
+        assert!(edges.iter().all(|edge| edge.mark == Mark::Failing && edge.errors == Pair::new(Some(0.0), Some(1.0))));
     }
 
     #[test]
@@ -259,8 +279,9 @@ pub mod tests {
             order(&mut edges, sort);
             edges.iter().map(|edge| format!("{}>{}", edge.caller, edge.callee)).collect()
         };
-        assert_eq!(names(Sort::Change), ["cart>db", "gate>risk", "gate>cart", "gate>mail"]);
+        // Both db and cart take 100 ms more: names decide.
+        assert_eq!(names(Sort::Change), ["cart>db", "gate>cart", "gate>risk", "gate>mail"]);
         assert_eq!(names(Sort::Calls), ["cart>db", "gate>risk", "gate>cart", "gate>mail"]);
-        assert_eq!(names(Sort::Name), ["cart>db", "gate>risk", "gate>cart", "gate>mail"]);
+        assert_eq!(names(Sort::Name), ["cart>db", "gate>cart", "gate>risk", "gate>mail"]);
     }
 }

@@ -332,10 +332,10 @@ struct Columns {
 }
 
 /// Columns of calls, of a time on both sides, of a difference, of error rates.
-const CALLS: usize = 12;
-const TIMES: usize = 19;
+const CALLS: usize = 11;
+const TIMES: usize = 16;
 const DELTA: usize = 10;
-const ERRORS: usize = 17;
+const ERRORS: usize = 13;
 
 impl Columns {
     fn new(width: usize) -> Columns {
@@ -370,7 +370,7 @@ impl Columns {
     fn edge(&self, app: &App, edge: &Edge, canvas: &Canvas<'_>) -> Line {
         let mut line = canvas.new_line();
         line.spaces(1).glyphs(Token::of(edge.mark), app.look.glyphs.mark(edge.mark)).spaces(1);
-        let token = if edge.is_change() { Token::Plain } else { Token::Dim };
+        let token = if edge.is_change() && !edge.inherited { Token::Plain } else { Token::Dim };
         self.names((&edge.caller, &edge.callee), (token, "▸"), &mut line);
         line.right(Token::Plain, &edge.calls_words(), CALLS);
         if self.times {
@@ -417,8 +417,7 @@ fn draw_table(app: &App, canvas: &mut Canvas<'_>) {
     let mut line = canvas.new_line();
     if state.folded.0 > 0 {
         let edges = units::counted(state.folded.0 as u64, "edge", "edges");
-        let words =
-            format!("⋯ {edges} unchanged by themselves, each |Δ| ≤ {} (= shows)", units::duration(state.folded.1));
+        let words = format!("⋯ {edges} unchanged, each |Δ| ≤ {} (= shows)", units::duration(state.folded.1));
         line.spaces(1).add(Token::Dim, "= ").left(Token::Dim, &words, canvas.width().saturating_sub(4));
     } else if state.edges.is_empty() {
         let words = if app.filter.is_empty() {
@@ -441,10 +440,10 @@ pub fn status(app: &App) -> String {
     } else {
         "for one request, the mean"
     };
-    let edge = state
-        .edges
-        .get(state.list.cursor)
-        .map_or_else(String::new, |edge| format!("   {} ▸ {}", edge.caller, edge.callee));
+    let edge = state.edges.get(state.list.cursor).map_or_else(String::new, |edge| {
+        let below = if edge.inherited { ": by what stands below" } else { "" };
+        format!("   {} ▸ {}{below}", edge.caller, edge.callee)
+    });
     format!("edge {at} of {total}{edge}   {unit}")
 }
 
@@ -465,4 +464,63 @@ pub fn copy(app: &App, markdown: bool) -> String {
     state.edges.get(state.list.cursor).map_or_else(String::new, |edge| {
         format!("{} {} ▸ {}: {}", edge.mark.glyph(), visible(&edge.caller), visible(&edge.callee), words(edge))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tui::canvas::Look;
+    use crate::tui::glyphs;
+    use crate::tui::theme::Theme;
+    use crate::tui::update::{Msg, update};
+
+    const BEFORE: &str = "gate GET /a 100ms [server]\n  cart Load 40ms\n    db SELECT 30ms\n  mail Send 10ms";
+    const AFTER: &str = "gate GET /a 200ms [server]\n  cart Load 140ms\n    db SELECT ×5 26ms\n  mail Send 10ms";
+
+    fn app() -> App {
+        let look = Look { theme: Theme::MONO, glyphs: glyphs::UNICODE };
+        let mut app = App::new(look, (80, 24), Arc::new(Model::new(crate::diff::Diff::default())));
+        update(&mut app, Msg::Model(Arc::new(edges::tests::model(BEFORE, AFTER))));
+        update(&mut app, Msg::Run("services".to_owned()));
+        app
+    }
+
+    fn run(app: &mut App, name: &str) {
+        update(app, Msg::Run(name.to_owned()));
+    }
+
+    fn listed(app: &App) -> Vec<&str> {
+        app.services.edges.iter().map(|edge| edge.callee.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_equal_is_folded_with_its_bound_until_it_is_asked_for() {
+        let mut app = app();
+        assert_eq!((listed(&app), app.services.folded), (vec!["db", "cart"], (1, 0)));
+        run(&mut app, "equal");
+        assert_eq!((listed(&app), app.services.folded), (vec!["db", "cart", "mail"], (0, 0)));
+    }
+
+    #[test]
+    fn the_middle_follows_the_edge_and_the_node_the_cursor() {
+        let mut app = app();
+        run(&mut app, "top");
+        run(&mut app, "open");
+        assert_eq!(app.services.centre, "db");
+        run(&mut app, "open");
+        assert_eq!(app.services.centre, "cart");
+        run(&mut app, "next");
+        let service = app.model.node(app.node).map(|node| node.operation.service.to_string());
+        assert_eq!(service.as_deref(), Some("cart"));
+        run(&mut app, "left");
+        assert_eq!(app.services.centre, "gate");
+    }
+
+    #[test]
+    fn an_edge_is_copied_as_a_line() {
+        let app = app();
+        let text = copy(&app, false);
+        assert!(text.starts_with("▲ cart ▸ db: calls ×1→×5, time 30 ms→130 ms (+100 ms)"), "{text}");
+        assert!(copy(&app, true).starts_with("- ▲ `cart ▸ db`: calls ×1→×5"));
+    }
 }
