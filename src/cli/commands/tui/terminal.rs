@@ -94,7 +94,10 @@ pub fn open(common: &Common, args: &TuiArgs, mut settings: Settings) -> Result<E
             Err(failure.unwrap_or_else(|| broken(&app)))
         }
         Ok(End::Signal(signal)) => {
-            session.save();
+            // Only a lost connection is an end that nobody wished for.
+            if signal == signal_hook::consts::SIGHUP {
+                session.save();
+            }
             // Whoever waits for this process sees that the signal ended it.
             let _ = signal_hook::low_level::emulate_default_handler(signal);
             Ok(ExitCode::from(exit::ERROR))
