@@ -35,6 +35,7 @@ mod population;
 mod population_cli;
 mod population_samples;
 mod profiles;
+mod pty;
 mod reading;
 mod report;
 mod rivals;

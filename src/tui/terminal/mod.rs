@@ -322,11 +322,13 @@ impl<W: Write> Desk<'_, W> {
                 Effect::Quit { print } => self.end = Some(Ok(End::Quit { print })),
                 Effect::Suspend => self.end = self.suspend().err().map(Err),
                 Effect::Copy(text) => self.copy(text),
-                Effect::Mouse(on) => {
-                    if let Err(error) = self.screen.mouse(on) {
-                        self.end = Some(Err(error));
+                Effect::Mouse(on) => match self.screen.mouse(on) {
+                    Ok(()) if on => {
+                        self.app.message = Some("mouse on; shift selects text in most terminals".to_owned())
                     }
-                }
+                    Ok(()) => self.app.message = Some("mouse off".to_owned()),
+                    Err(error) => self.end = Some(Err(error)),
+                },
                 Effect::Export | Effect::Picture | Effect::Accept { .. } => self.ask(effect),
             }
         }
@@ -344,6 +346,10 @@ impl<W: Write> Desk<'_, W> {
         if let Some(request) = request {
             self.compare = number;
             self.want(request);
+            if self.app.phase == Phase::Loading {
+                // From the first moment on there is something to cancel.
+                self.app.progress = Some(Progress { what: "reading".to_owned(), share: None });
+            }
         }
     }
 

@@ -25,8 +25,8 @@ use std::time::{Duration, Instant};
 
 /// The least time between two frames, here and over a connection.
 const PACE: (Duration, Duration) = (Duration::from_millis(16), Duration::from_millis(33));
-/// Findings of the summary that is left in the shell.
-const SUMMARY: usize = 5;
+/// Lines of the report that are left in the shell: what one still sees of the screen above the prompt.
+const SUMMARY: usize = 20;
 
 /// Whether `spandiff BEFORE AFTER` opens the terminal UI: people at a terminal that can show it, and nothing asked for
 /// that only a report has.
@@ -85,8 +85,9 @@ pub fn open(common: &Common, args: &TuiArgs, mut settings: Settings) -> Result<E
             // Who was told of the saved session and ended this one has no more use for it.
             saved.map(std::fs::remove_file);
             if print {
-                let options = Options { list: SUMMARY, ascii, ..output::options(color, None) };
-                output::to(None, |out| report::write(Format::Text, &app.model.diff, &options, out))?;
+                let options = Options { ascii, ..output::options(color, None) };
+                let text = summary(&app, &options);
+                output::to(None, |out| out.write_all(&text))?;
             }
             Ok(ExitCode::from(exit::DONE))
         }
@@ -95,7 +96,10 @@ pub fn open(common: &Common, args: &TuiArgs, mut settings: Settings) -> Result<E
             Err(failure.unwrap_or_else(|| broken(&app)))
         }
         Ok(End::Signal(signal)) => {
-            session.save();
+            // Only a lost connection is an end that nobody wished for.
+            if signal == signal_hook::consts::SIGHUP {
+                session.save();
+            }
             // Whoever waits for this process sees that the signal ended it.
             let _ = signal_hook::low_level::emulate_default_handler(signal);
             Ok(ExitCode::from(exit::ERROR))
@@ -105,6 +109,19 @@ pub fn open(common: &Common, args: &TuiArgs, mut settings: Settings) -> Result<E
             Err(Problem::new("the terminal is gone").cause(error.to_string()).into())
         }
     }
+}
+
+/// The first paragraphs of the report.
+fn summary(app: &App, options: &Options) -> Vec<u8> {
+    let mut text = Vec::new();
+    // Memory takes every byte.
+    let _ = report::write(Format::Text, &app.model.diff, options, &mut text);
+    let lines: Vec<&[u8]> = text.split_inclusive(|byte| *byte == b'\n').collect();
+    let Some(first) = lines.get(..SUMMARY) else { return text };
+    let end = first.iter().rposition(|line| *line == b"\n").filter(|end| *end > SUMMARY / 2).unwrap_or(SUMMARY);
+    let mut summary = lines.iter().take(end).copied().collect::<Vec<_>>().concat();
+    summary.extend_from_slice(b"more: spandiff diff writes the whole report\n");
+    summary
 }
 
 /// A first comparison that failed without a failure of its own was a panic.
