@@ -304,7 +304,9 @@ impl App {
             self.rebuild_rows();
             // A fold within what was just opened: one round is enough for each kind.
             for _ in 0..2 {
-                let Some(row) = self.row().filter(|row| !row.is_node() && row.end > node) else { break };
+                let hides =
+                    |row: &Row| !row.is_node() && row.end > node && (row.first != node || row.kind == RowKind::Same);
+                let Some(row) = self.row().filter(hides) else { break };
                 self.rows.folds.shown.insert(row.first);
                 self.rebuild_rows();
             }
@@ -319,7 +321,8 @@ impl App {
 
     fn rows_hide(&self, node: u32) -> bool {
         let row = rows::row_of(&self.rows.rows, node).and_then(|row| self.rows.rows.get(row));
-        row.is_none_or(|row| row.first != node || !row.is_node())
+        // Calls that are told together stay together: their row stands for the first of them.
+        row.is_none_or(|row| row.first != node || row.kind == RowKind::Same)
     }
 
     /// What the cursor of tree and waterfall stands at becomes the node of all screens.

@@ -8,7 +8,7 @@ use ratatui_core::buffer::Buffer;
 use ratatui_core::layout::Rect;
 use ratatui_core::style::Style;
 use std::borrow::Cow;
-use unicode_width::UnicodeWidthStr;
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// How everything looks: colours and characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,6 +32,26 @@ impl Look {
     /// At most so many columns: what is too much goes out of the middle.
     pub fn shorten(&self, text: &str, width: usize) -> String {
         self.page().shorten(text, width)
+    }
+
+    /// The beginning of a text in at most so many columns, made harmless, with an ellipsis where something is missing.
+    pub fn cut(&self, text: &str, width: usize) -> String {
+        let shown = self.show(text);
+        if shown.width() <= width {
+            return shown.into_owned();
+        }
+        let dots = if self.glyphs.ascii { "..." } else { "…" };
+        let room = width.saturating_sub(dots.width());
+        let mut used = 0;
+        let fits = |c: &char| {
+            used += c.width().unwrap_or(0);
+            used <= room
+        };
+        let mut out: String = shown.chars().take_while(fits).collect();
+        if width >= dots.width() {
+            out.push_str(dots);
+        }
+        out
     }
 
     /// Lines of at most so many columns, broken at spaces.
@@ -86,6 +106,19 @@ impl Line {
         let text = self.look.shorten(&self.look.show(text), width);
         let fill = width.saturating_sub(text.width());
         self.spaces(fill).raw(token, text)
+    }
+
+    /// Adds text in at most so many columns; what is too much goes at the end.
+    pub fn cut(&mut self, token: Token, text: &str, width: usize) -> &mut Line {
+        let text = self.look.cut(text, width);
+        self.raw(token, text)
+    }
+
+    /// Adds another line.
+    pub fn append(&mut self, other: &Line) -> &mut Line {
+        self.width += other.width;
+        self.pieces.extend(other.pieces.iter().cloned());
+        self
     }
 
     /// Fills up to a column.

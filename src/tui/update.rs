@@ -418,7 +418,11 @@ fn go(app: &mut App, by: isize) -> Vec<Effect> {
 
 /// The next node that `is_meant` accepts becomes the cursor's.
 fn seek(app: &mut App, forward: bool, what: &str, is_meant: impl Fn(&Model, u32) -> bool) {
-    let from = Some(app.node).filter(|_| !app.model.is_empty());
+    let mut from = Some(app.node).filter(|_| !app.model.is_empty());
+    // A row of repeated calls is one stop.
+    if let Some(row) = app.row().filter(|row| forward && row.kind == rows::RowKind::Repeated && row.first == app.node) {
+        from = row.end.checked_sub(1);
+    }
     match app.model.seek(from, forward, is_meant) {
         Some(node) => {
             let round = if forward { node <= app.node } else { node >= app.node };

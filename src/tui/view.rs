@@ -165,6 +165,7 @@ fn keys(app: &App, canvas: &mut Canvas<'_>) {
         let mut shown: Vec<_> = COMMANDS
             .iter()
             .filter(|command| command.works_on(app.screen) && !command.footer.is_empty() && command.footer != "help")
+            .filter(|command| command.action != Action::OpenPair || app.model.diff.mode == Mode::Population)
             .collect();
         shown.sort_by_key(|command| footer_place(command));
         for command in shown {

@@ -68,7 +68,8 @@ fn render(
     for step in steps {
         settle(app, &mut Played(host), step);
     }
-    settle(app, host, Msg::Run(screen.name()));
+    let shown = if screen == Screen::Detail { "open".to_owned() } else { screen.name() };
+    settle(app, host, Msg::Run(shown));
     for key in args.keys.iter().flat_map(|keys| &keys.0) {
         settle(app, host, Msg::Key(*key));
     }

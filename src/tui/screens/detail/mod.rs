@@ -1,6 +1,6 @@
 //! One node with all that is known of it, in sections: a flat list of rows that is made anew for each screen.
 
-mod histogram;
+pub mod histogram;
 mod items;
 mod values;
 

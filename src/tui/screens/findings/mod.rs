@@ -1,16 +1,21 @@
 //! The first screen: how much, what makes it up, how sure.
 
-use crate::diff::{Confidence, Diff, EntryPoint, Finding, Mark, Mode, Quantiles};
-use crate::model::{Pair, Side, units};
-use crate::report::details;
+mod answer;
+mod panel;
+
+pub use panel::what;
+
+use crate::diff::{Confidence, Diff, Finding, Mark, Mode};
+use crate::model::units;
 use crate::report::page::{by_sign, mark_of};
-use crate::report::text::{entry_change, place};
+use crate::report::text::place;
 use crate::tui::action::Action;
-use crate::tui::app::{App, Basis, List};
+use crate::tui::app::{App, List};
 use crate::tui::canvas::{Canvas, Line};
 use crate::tui::layout;
 use crate::tui::theme::Token;
 use crate::tui::update::Effect;
+use ratatui_core::layout::Rect;
 use unicode_width::UnicodeWidthStr;
 
 /// In which order findings stand.
@@ -144,22 +149,35 @@ pub fn entered(app: &mut App) {
 /// Rows of the terminal above the first finding.
 pub fn first_row(app: &App) -> u16 {
     let frame = layout::frame(app.size);
-    frame.body.y + answer(app, usize::from(frame.body.width)).len() as u16 + 2
+    frame.body.y + answer::answer(app, usize::from(frame.body.width)).len() as u16 + 2
 }
 
 /// Rows of the list.
 pub fn list_height(app: &App) -> usize {
-    let (list, _) = layout::split(app);
-    let above = answer(app, usize::from(list.width)).len() + 2;
+    let (list, _) = split(app);
+    let above = answer::answer(app, usize::from(list.width)).len() + 2;
     // The last row says what the rest comes to.
     usize::from(list.height).saturating_sub(above + 1)
 }
 
+/// The list above its panel: what a short list does not need goes to the panel.
+fn split(app: &App) -> (Rect, Rect) {
+    let (list, panel) = layout::split(app);
+    if panel.height == 0 {
+        return (list, panel);
+    }
+    let needed = answer::answer(app, usize::from(list.width)).len() + app.findings.order.len() + 4;
+    let height = list.height.min(u16::try_from(needed).unwrap_or(u16::MAX));
+    let given = list.height - height;
+    let list = Rect { height, ..list };
+    (list, Rect { y: panel.y - given, height: panel.height + given, ..panel })
+}
+
 /// Draws answer, list and panel.
 pub fn draw(app: &App, canvas: &mut Canvas<'_>) {
-    let (list, panel) = layout::split(app);
+    let (list, panel) = split(app);
     let mut upper = canvas.part(list);
-    let answer = answer(app, upper.width());
+    let answer = answer::answer(app, upper.width());
     for (row, line) in answer.iter().enumerate() {
         upper.line(row, line);
     }
@@ -194,7 +212,7 @@ pub fn draw(app: &App, canvas: &mut Canvas<'_>) {
     );
     upper.line(row, &line);
     if panel.height > 0 {
-        draw_panel(app, &mut canvas.part(panel));
+        panel::draw(app, &mut canvas.part(panel));
     }
 }
 
@@ -222,6 +240,7 @@ fn rest(diff: &Diff) -> String {
 struct Columns {
     name: usize,
     what: usize,
+    share: bool,
     confidence: bool,
     calls: bool,
 }
@@ -230,13 +249,16 @@ impl Columns {
     /// Names get what they need, but leave most of the room to what happened.
     fn new(app: &App, width: usize) -> Columns {
         let (confidence, calls) = (width >= 76, width >= 100);
-        let fixed = 7 + 11 + 8 + if confidence { 9 } else { 0 } + if calls { 11 } else { 0 };
+        // A column of dashes says nothing.
+        let share = app.model.diff.findings.iter().any(|finding| finding.share.is_some());
+        let columns = [(true, 7 + 10), (share, 8), (confidence, 9), (calls, 11)];
+        let fixed: usize = columns.iter().filter(|column| column.0).map(|column| column.1).sum();
         let room = width.saturating_sub(fixed);
         let seen = app.findings.order.iter().skip(app.findings.list.top).take(usize::from(app.size.1));
         let names = seen.filter_map(|&finding| app.model.finding(finding)?.operation());
         let longest = names.map(|name| name.service.width() + name.name.width() + 4).max().unwrap_or(0);
         let name = longest.clamp(14.min(room), room * 11 / 20);
-        Columns { name, what: room - name, confidence, calls }
+        Columns { name, what: room - name, share, confidence, calls }
     }
 
     fn heading(&self, canvas: &Canvas<'_>) -> Line {
@@ -245,7 +267,10 @@ impl Columns {
         if self.calls {
             line.right(Token::Dim, "calls", 11);
         }
-        line.right(Token::Dim, "Δ", 11).right(Token::Dim, "share", 8);
+        line.right(Token::Dim, "Δ", 10);
+        if self.share {
+            line.right(Token::Dim, "share", 8);
+        }
         if self.confidence {
             line.right(Token::Dim, "sure", 9);
         }
@@ -267,17 +292,20 @@ impl Columns {
         let name = finding.operation().map_or_else(|| "everything".to_owned(), place);
         let strong = finding.share.is_some_and(|share| share.abs() >= 0.1) || index == 0;
         line.left(if strong { Token::Strong } else { Token::Plain }, &name, self.name.saturating_sub(1)).spaces(1);
+        let end = line.width() + self.what;
         let title =
             if finding.accepted.is_some() { format!("accepted: {}", finding.title) } else { finding.title.clone() };
-        line.left(Token::Plain, &title, self.what.saturating_sub(1)).spaces(1);
+        line.cut(Token::Plain, &brief(&title, self.what.saturating_sub(1)), self.what.saturating_sub(1)).until(end);
         if self.calls {
             let calls = finding.calls_per_trace;
             line.right(Token::Plain, &units::calls(calls.before, calls.after), 11);
         }
         let delta = finding.contribution_ns;
-        line.right(Token::of(by_sign(delta)), &units::signed_duration(delta), 11);
+        line.right(Token::of(by_sign(delta)), &units::signed_duration(delta), 10);
         let share = finding.share.filter(|share| share.abs() <= 10.0);
-        line.right(Token::Plain, &share.map_or_else(|| "—".to_owned(), units::signed_percent), 8);
+        if self.share {
+            line.right(Token::Plain, &share.map_or_else(|| "—".to_owned(), units::signed_percent), 8);
+        }
         if self.confidence {
             line.right(Token::Dim, finding.confidence.name(), 9);
         }
@@ -285,233 +313,23 @@ impl Columns {
     }
 }
 
-/// The first lines: what changed in all, how comparable the sides are.
-fn answer(app: &App, width: usize) -> Vec<Line> {
-    let diff = &app.model.diff;
-    let room = match app.size.1 {
-        0..24 => 1,
-        24..30 => 2,
-        _ => 4,
-    };
-    let mut lines = Vec::new();
-    let mut entries: Vec<&EntryPoint> = diff.entry_points.iter().collect();
-    // What changed most comes first where not all have room.
-    entries.sort_by_key(|entry| std::cmp::Reverse(entry.delta_ns.map_or(0, i64::unsigned_abs)));
-    let only_one = diff.entry_points.len() == 1;
-    for entry in entries.iter().take(room) {
-        lines.push(entry_line(app, entry, only_one, width));
+/// A title that is too long without what stands in brackets.
+fn brief(title: &str, width: usize) -> String {
+    if title.width() <= width {
+        return title.to_owned();
     }
-    let hidden = diff.entry_points.len().saturating_sub(room);
-    let mut totals = Line::new(&app.look);
-    if hidden > 0 {
-        totals
-            .add(Token::Dim, &format!(" ⋯ {}", units::counted(hidden as u64, "more entry point", "more entry points")));
-    }
-    totals.add(
-        Token::Plain,
-        &format!("  {}", crate::report::text::totals(diff)).split_at(usize::from(hidden == 0)).1.to_owned(),
-    );
-    if let Some(instances) = diff.coverage.instances {
-        totals.add(
-            Token::Dim,
-            &format!(
-                "   seen again: {} of call paths, {} of instances",
-                units::percent(diff.coverage.paths),
-                units::percent(instances)
-            ),
-        );
-    }
-    lines.push(totals);
-    lines.push(watch(app));
-    lines
-}
-
-fn entry_line(app: &App, entry: &EntryPoint, only_one: bool, width: usize) -> Line {
-    let mut line = Line::new(&app.look);
-    let (times, mark, change) = match basis_change(app, entry) {
-        Some(changed) => changed,
-        None => entry_change(entry),
-    };
-    line.spaces(1);
-    let basis = if app.model.diff.mode == Mode::Pair { String::new() } else { format!("{} ", app.basis.name()) };
-    let errors = errors(entry);
-    let tail = format!("{basis}{times}  ");
-    let used = tail.chars().count() + change.chars().count() + errors.chars().count() + 6;
-    let name = if only_one && app.model.diff.mode == Mode::Population {
-        String::new()
-    } else {
-        app.look.shorten(&app.look.show(&place(&entry.operation)), width.saturating_sub(used).max(12))
-    };
-    if !name.is_empty() {
-        line.glyphs(Token::Strong, name).spaces(2);
-    }
-    line.add(Token::Plain, &tail).glyphs(Token::of(mark), app.look.glyphs.mark(mark)).spaces(1);
-    line.add(Token::Strong, &change);
-    line.add(Token::Failing, if errors.is_empty() { "" } else { " !" }).add(Token::Plain, &errors);
-    if only_one && app.model.diff.mode == Mode::Population {
-        for (basis, get) in [("p95", quantile(Basis::P95)), ("p99", quantile(Basis::P99))] {
-            if let (Some(before), Some(after)) =
-                (entry.duration_ns.before.and_then(get), entry.duration_ns.after.and_then(get))
-            {
-                let delta = after - before;
-                let text = format!("   {basis} ");
-                if line.width() + text.len() + 14 < width {
-                    line.add(Token::Plain, &text)
-                        .glyphs(Token::of(by_sign(delta)), app.look.glyphs.mark(by_sign(delta)));
-                    line.add(Token::Plain, &format!(" {}", units::signed_duration(delta)));
-                }
-            }
+    let mut depth = 0usize;
+    let mut out = String::new();
+    for c in title.chars() {
+        match c {
+            '(' => depth += 1,
+            ')' if depth > 0 => depth -= 1,
+            ' ' if depth == 0 && out.ends_with(' ') => {}
+            c if depth == 0 => out.push(c),
+            _ => {}
         }
     }
-    line
-}
-
-fn quantile(basis: Basis) -> fn(Quantiles) -> Option<i64> {
-    match basis {
-        Basis::Mean => |quantiles| Some(quantiles.mean),
-        Basis::P50 => |quantiles| Some(quantiles.p50),
-        Basis::P95 => |quantiles| Some(quantiles.p95),
-        Basis::P99 => |quantiles| quantiles.p99,
-    }
-}
-
-/// The change of an entry point on another basis than the mean.
-fn basis_change(app: &App, entry: &EntryPoint) -> Option<(String, Mark, String)> {
-    if app.basis == Basis::Mean {
-        return None;
-    }
-    let get = quantile(app.basis);
-    let (before, after) = (entry.duration_ns.before.and_then(get)?, entry.duration_ns.after.and_then(get)?);
-    let show = |ns: i64| units::duration(ns.max(0).unsigned_abs());
-    let delta = after - before;
-    let share = units::relative(delta, before).map_or_else(String::new, |share| format!(" ({share})"));
-    Some((
-        format!("{} → {}", show(before), show(after)),
-        by_sign(delta),
-        format!("{}{share}", units::signed_duration(delta)),
-    ))
-}
-
-fn errors(entry: &EntryPoint) -> String {
-    let rate = |side: Side| entry.error_rate.get(side).unwrap_or(0.0);
-    let (before, after) = (rate(Side::Before), rate(Side::After));
-    if before <= 0.0 && after <= 0.0 {
-        return String::new();
-    }
-    format!(" errors {} → {}", units::rate(before), units::rate(after))
-}
-
-/// What stands against the comparison comes before everything else.
-fn watch(app: &App) -> Line {
-    let diff = &app.model.diff;
-    let mut line = Line::new(&app.look);
-    line.spaces(1);
-    let reasons: Vec<&str> = diff
-        .comparable
-        .reasons
-        .iter()
-        .filter(|note| note.code != "one_trace_each")
-        .map(|note| note.message.as_str())
-        .collect();
-    match reasons.split_first() {
-        Some((first, rest)) => {
-            let word = if diff.comparable.ok { "mind: " } else { "not comparable: " };
-            line.add(Token::Strong, word).add(Token::Plain, first);
-            if !rest.is_empty() {
-                line.add(Token::Dim, &format!(" (and {} more: 7)", rest.len()));
-            }
-        }
-        None if diff.findings.is_empty() => {
-            line.add(Token::Strong, &nothing(diff));
-        }
-        None if diff.mode == Mode::Pair => {
-            line.add(Token::Dim, crate::report::text::ONE_TRACE_EACH);
-        }
-        None => {
-            line.add(Token::Dim, &summary(diff));
-        }
-    }
-    line
-}
-
-fn nothing(diff: &Diff) -> String {
-    if diff.mode == Mode::Pair {
-        crate::report::text::nothing_found(diff)
-    } else {
-        "no difference beyond chance and drift".to_owned()
-    }
-}
-
-/// How much of the change the first findings make up.
-fn summary(diff: &Diff) -> String {
-    let certain = diff.findings.iter().filter(|finding| finding.confidence == Confidence::Certain).count();
-    let weak = diff.findings.iter().filter(|finding| finding.confidence == Confidence::Weak).count();
-    format!("{certain} of {} certain, {weak} weak", units::counted(diff.findings.len() as u64, "finding", "findings"))
-}
-
-/// What happened, in one sentence.
-pub fn what(finding: &Finding) -> String {
-    let times = details::times(finding);
-    if times.is_empty() { finding.title.clone() } else { format!("{}; {times}", finding.title) }
-}
-
-/// The lines of the panel: a label and words.
-fn panel(app: &App, finding: &Finding) -> Vec<(&'static str, String)> {
-    let mut lines = vec![("What", what(finding))];
-    for group in &finding.instances {
-        lines.push(("Which", crate::report::population_words::instances(finding.kind, group)));
-    }
-    for because in &finding.because {
-        lines.push(("Why", because.clone()));
-    }
-    lines.push(("Where", details::path(&finding.path)));
-    for attribute in finding.attributes.iter().take(2) {
-        lines.push(("Attr", details::attribute(attribute)));
-    }
-    lines.push(("Spans", details::spans(finding)));
-    for effect in &finding.effects {
-        lines.push(("Sure", crate::report::population_words::effect(effect)));
-    }
-    for evidence in &finding.evidence {
-        lines.push(("Note", evidence.clone()));
-    }
-    if let Some(first) = details::first_seen(finding) {
-        lines.push(("Since", first));
-    }
-    if let Some(accepted) = details::accepted(finding) {
-        lines.push(("OK'd", accepted));
-    }
-    let example = |side: Side| finding.exemplars.get(side).first().map(|(trace, _)| trace.to_string());
-    let examples = Pair::new(example(Side::Before), example(Side::After));
-    if app.model.diff.mode == Mode::Population && (examples.before.is_some() || examples.after.is_some()) {
-        let word = |side: Option<String>| side.unwrap_or_else(|| "—".to_owned());
-        lines.push(("Trace", format!("A {}   B {}", word(examples.before), word(examples.after))));
-    }
-    lines
-}
-
-fn draw_panel(app: &App, canvas: &mut Canvas<'_>) {
-    let shown = app.findings.order.get(app.findings.list.cursor).and_then(|&finding| app.model.finding(finding));
-    let Some(finding) = shown else {
-        canvas.rule(0, "", "");
-        return;
-    };
-    let name = finding.operation().map_or_else(|| "everything".to_owned(), place);
-    let mark = app.look.glyphs.mark(mark_of(finding));
-    canvas.rule(0, &format!("{} {mark} {name}", app.finding + 1), "Enter all of it  l tree  a note");
-    let width = canvas.width().saturating_sub(8);
-    let mut row = 1;
-    for (label, text) in panel(app, finding) {
-        for (index, part) in app.look.wrap(&text, width).into_iter().enumerate() {
-            if row >= canvas.height() {
-                return;
-            }
-            let mut line = canvas.new_line();
-            line.spaces(1).left(Token::Dim, if index == 0 { label } else { "" }, 6).glyphs(Token::Plain, part);
-            canvas.line(row, &line);
-            row += 1;
-        }
-    }
+    out
 }
 
 /// Where the cursor is.
@@ -534,7 +352,7 @@ pub fn copy(app: &App, markdown: bool) -> String {
     let Some(finding) = app.model.finding(app.finding) else { return String::new() };
     let mark = mark_of(finding);
     let name = finding.operation().map_or_else(|| "everything".to_owned(), place);
-    let lines = panel(app, finding);
+    let lines = panel::lines(app, finding);
     let mut text = String::new();
     if markdown {
         use crate::report::escape::{markdown, markdown_code};
