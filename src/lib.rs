@@ -16,6 +16,7 @@
 //! ```text
 //! floor 7  main.rs                     run, exit
 //! floor 6  cli                         paths, environment, streams, exit codes; wires all others
+//! floor 5  tui                         Diff → screens, keys → commands
 //! floor 4  report                      Diff → bytes
 //! floor 3  diff                        alignment + statistics → findings, attribution, suspects, verdict
 //! floor 2  ingest | align | generate   bytes → traces | two trees → alignment | seeded traffic → bytes
@@ -28,6 +29,7 @@
 //! - Every node of both sides stands in the alignment exactly once.
 //! - The rows of an attribution sum to the entry point's change to the nanosecond.
 //! - A [`diff::Diff`] is complete: no report computes a result. Same `Diff` and options, same bytes.
+//! - A screen is a pure function of [`tui::app::App`], which changes in [`tui::update::update`] alone.
 //! - Nothing that iterates a hash map reaches output; results depend neither on threads nor on the order of files.
 //!
 //! # Rules for everything

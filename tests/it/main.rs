@@ -41,6 +41,8 @@ mod report;
 mod rivals;
 mod rivals_identity;
 mod samples;
+#[cfg(feature = "tui")]
+mod screens;
 mod seen;
 mod shared;
 mod stories;
