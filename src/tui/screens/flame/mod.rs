@@ -97,6 +97,10 @@ pub fn act(app: &mut App, action: Action) -> Option<Vec<Effect>> {
         Action::Left if !app.flame.in_table => go(app, Direction::Left),
         Action::Right if !app.flame.in_table => go(app, Direction::Right),
         Action::Left | Action::Right => {}
+        Action::Parent if app.model.parent(app.node).is_some() => {
+            stand_at(app, app.model.parent(app.node).unwrap_or(app.node));
+            entered(app);
+        }
         Action::Top if !app.flame.in_table => match app.flame.zoomed.last() {
             Some(&root) => stand_at(app, root),
             None => stand_at(app, app.model.entry(app.node)),
