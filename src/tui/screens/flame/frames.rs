@@ -259,7 +259,7 @@ impl Icicle {
                 match &mut run {
                     Some(run) if run.takes(model, node, fit) => run.add(model, node, width, fit),
                     _ => {
-                        self.close(model, weights, run.take(), waiting, open);
+                        self.close(model, weights, run.as_ref(), waiting, open);
                         run = Some(Run { frame: frame(model, node, waiting.row), fit, from: x, width });
                     }
                 }
@@ -267,12 +267,12 @@ impl Icicle {
             x += width;
             node = behind;
         }
-        self.close(model, weights, run, waiting, open);
+        self.close(model, weights, run.as_ref(), waiting, open);
     }
 
     /// Adds the frame of a run if it has a column; the children of a node that stands alone wait for theirs.
-    fn close(&mut self, model: &Model, weights: &[f64], run: Option<Run>, waiting: &Waiting, open: &mut Vec<Waiting>) {
-        let Some(Run { frame, fit, from, width }) = run else { return };
+    fn close(&mut self, model: &Model, weights: &[f64], run: Option<&Run>, waiting: &Waiting, open: &mut Vec<Waiting>) {
+        let Some(&Run { frame, fit, from, width }) = run else { return };
         let (first, to) = (from.round() as usize, ((from + width).round() as usize).min(waiting.to));
         if to <= first {
             return;
@@ -512,7 +512,7 @@ mod tests {
         for round in 0..60 {
             let mut tree = vec![node(0, "r", Mark::Equal, None, Some(50 + random(50)))];
             for _ in 0..round * 3 {
-                let depth = tree.last().map_or(0, |last| last.depth) as u64;
+                let depth = u64::from(tree.last().map_or(0, |last| last.depth));
                 tree.push(node(1 + random(depth + 1) as u32, "n", Mark::Equal, None, Some(random(60))));
             }
             let model = model(tree);

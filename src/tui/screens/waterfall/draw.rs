@@ -243,7 +243,6 @@ fn label(app: &App, row: &Row, node: &TreeNode, width: usize, line: &mut Line) {
     line.glyphs(Token::Dim, super::super::tree::guides(app, row, node.depth));
     let name = match row.kind {
         RowKind::Same => format!("⋯ {} unchanged", units::count(u64::from(row.end - row.first))),
-        RowKind::Repeated => node.operation.name.to_string(),
         RowKind::Closed => {
             line.glyphs(Token::Dim, format!("{} ", app.look.glyphs.closed));
             node.operation.name.to_string()
