@@ -1,9 +1,9 @@
 //! How the icicle and its table look.
 
-use super::frames::{Frame, Icicle, Width, own_time, time};
+use super::frames::{Frame, Icicle, Width, time};
 use super::{icicle, list_height, shown, split};
 use crate::diff::{Mark, Mode, TreeNode};
-use crate::model::units;
+use crate::model::{Pair, units};
 use crate::tui::action::Action;
 use crate::tui::app::App;
 use crate::tui::canvas::{Canvas, Line};
@@ -38,7 +38,7 @@ fn draw_heading(app: &App, icicle: &Icicle, canvas: &mut Canvas<'_>) {
     let once = |mark: Mark| glyphs.mark(mark).to_owned();
     for (mark, glyph, words) in [
         (Mark::Worse, twice(Mark::Worse), "+20 %"),
-        (Mark::Worse, once(Mark::Worse), "more time"),
+        (Mark::Worse, once(Mark::Worse), "more"),
         (Mark::Equal, once(Mark::Equal), "same"),
         (Mark::Better, once(Mark::Better), "less"),
         (Mark::Better, twice(Mark::Better), "-20 %"),
@@ -76,7 +76,7 @@ fn draw_heading(app: &App, icicle: &Icicle, canvas: &mut Canvas<'_>) {
         line.add(Token::Dim, &format!(" ({key})"));
     }
     if icicle.scaled > 0 {
-        line.add(Token::Dim, "   children longer than their parent: drawn narrower");
+        line.add(Token::Dim, "   children longer than their parent: narrowed");
     }
     canvas.line(1, &line);
 }
@@ -122,7 +122,7 @@ fn frame_line(app: &App, frame: &Frame, here: bool, largest: f64, canvas: &Canva
     let mut line = canvas.new_line();
     let Some(node) = app.model.node(frame.node) else { return line };
     let width = frame.to.saturating_sub(frame.from);
-    let own = (own_time(node.sides.after) - own_time(node.sides.before)).abs() / largest;
+    let own = frame.own_delta_ns.abs() / largest;
     let passes = !app.filter.is_empty() && app.filter.node(&app.model, &app.names, frame.node);
     let token = match own {
         _ if here => Token::Cursor,
@@ -131,8 +131,9 @@ fn frame_line(app: &App, frame: &Frame, here: bool, largest: f64, canvas: &Canva
         share if share >= SEEN => Token::Plain,
         _ => Token::Dim,
     };
-    let mark_token = if here { Token::Cursor } else { Token::of(frame.mark) };
-    let mark = marks(app, frame, node);
+    let mark = frame.marks.together(frame.time_ns.before, frame.time_ns.after);
+    let mark_token = if here { Token::Cursor } else { Token::of(mark) };
+    let mark = marks(app, frame, mark);
     let room = width.saturating_sub(1);
     if room < 5 {
         // Too narrow for a name: the mark, and where the frame ends.
@@ -145,7 +146,7 @@ fn frame_line(app: &App, frame: &Frame, here: bool, largest: f64, canvas: &Canva
             (count, true) => format!("{} ×{}", node.operation.name, units::count(u64::from(count))),
             (count, false) => format!("⋯ {}", units::count(u64::from(count))),
         };
-        let numbers = if frame.count == 1 { numbers(node, width) } else { String::new() };
+        let numbers = numbers(frame, &node.operation.service, width);
         let name_room = room.saturating_sub(line.width());
         let numbers = app.look.show(&numbers).into_owned();
         let taken = numbers.chars().count();
@@ -165,28 +166,25 @@ fn frame_line(app: &App, frame: &Frame, here: bool, largest: f64, canvas: &Canva
 }
 
 /// The mark of a frame; twice where the time changed by a fifth or more.
-fn marks(app: &App, frame: &Frame, node: &TreeNode) -> String {
-    let mark = app.look.glyphs.mark(frame.mark);
-    let before = time(node.sides.before);
-    let large = before > 0.0 && delta(node).abs() / before >= LARGE;
-    if large && frame.count == 1 && matches!(frame.mark, Mark::Worse | Mark::Better) {
-        mark.repeat(2)
-    } else {
-        mark.to_owned()
-    }
+fn marks(app: &App, frame: &Frame, mark: Mark) -> String {
+    let glyph = app.look.glyphs.mark(mark);
+    let before = frame.time_ns.before;
+    let large = before > 0.0 && (frame.time_ns.after - before).abs() / before >= LARGE;
+    if large && matches!(mark, Mark::Worse | Mark::Better) { glyph.repeat(2) } else { glyph.to_owned() }
 }
 
 /// Service, time and difference, as many of them as a frame of this width can have.
-fn numbers(node: &TreeNode, width: usize) -> String {
-    let side = if node.sides.after.is_some() { node.sides.after } else { node.sides.before };
-    let delta = delta(node).round() as i64;
+fn numbers(frame: &Frame, service: &str, width: usize) -> String {
+    let Pair { before, after } = frame.time_ns;
+    let ns = if after > 0.0 { after } else { before };
+    let delta = (after - before).round() as i64;
     let difference = format!("  {}", units::signed_duration(delta));
-    let share = units::relative(delta, time(node.sides.before).round() as i64);
-    let share = share.filter(|_| node.sides.after.is_some()).map_or_else(String::new, |share| format!(" ({share})"));
+    let share = units::relative(delta, before.round() as i64).filter(|_| after > 0.0);
+    let share = share.map_or_else(String::new, |share| format!(" ({share})"));
     match width {
-        60.. => format!(" ({})  {}{difference}{share}", node.operation.service, shown(time(side))),
-        40.. => format!("  {}{difference}{share}", shown(time(side))),
-        26.. => format!("  {}{difference}", shown(time(side))),
+        60.. if frame.alike => format!(" ({service})  {}{difference}{share}", shown(ns)),
+        40.. => format!("  {}{difference}{share}", shown(ns)),
+        26.. => format!("  {}{difference}", shown(ns)),
         _ => format!(" {}", units::signed_duration(delta)),
     }
 }
@@ -212,12 +210,13 @@ fn draw_table(app: &App, canvas: &mut Canvas<'_>) {
         let Some(node) = app.model.node(entry.node) else { continue };
         let y = 2 + index - state.list.top;
         let mut line = canvas.new_line();
-        line.spaces(1).glyphs(Token::of(node.mark), app.look.glyphs.mark(node.mark)).spaces(1);
+        let mark = entry.mark();
+        line.spaces(1).glyphs(Token::of(mark), app.look.glyphs.mark(mark)).spaces(1);
         let token = if app.model.place(entry.node).name == here { Token::Strong } else { Token::Plain };
         line.left(token, &format!("{} ({})", node.operation.name, node.operation.service), name);
         let time = |ns: Option<f64>| ns.map_or_else(|| "—".to_owned(), shown);
         line.right(Token::Plain, &time(entry.own_ns.before), TIME).right(Token::Plain, &time(entry.own_ns.after), TIME);
-        line.right(Token::of(node.mark), &units::signed_duration(entry.delta_ns().round() as i64), DELTA);
+        line.right(Token::of(mark), &units::signed_duration(entry.delta_ns().round() as i64), DELTA);
         line.right(Token::Plain, &units::calls(entry.calls.before, entry.calls.after), DELTA);
         canvas.line(y, &line);
         if state.in_table && index == state.list.cursor {

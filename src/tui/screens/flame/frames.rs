@@ -1,11 +1,15 @@
 //! Which frames an icicle has: how wide, in which row and column, and which stand beside each other.
 
 use crate::diff::{Mark, NodeSide};
+use crate::model::Pair;
 use crate::tui::model::Model;
 use std::collections::HashMap;
 
 /// A frame narrower than this many columns is drawn with its neighbours as one.
 const NARROW: f64 = 0.5;
+/// Neighbours of one operation that are narrower than this are drawn as one: with children, and without.
+const SMALL: f64 = 5.0;
+const SMALL_LEAF: f64 = 12.0;
 
 /// What makes a frame wide.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -85,8 +89,41 @@ pub fn weights(model: &Model, width: Width, only_gone: bool) -> Vec<f64> {
     tree.iter().map(|node| weight(time(node.sides.before), time(node.sides.after))).collect()
 }
 
+/// The marks of several nodes as one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Marks {
+    first: Mark,
+    mixed: bool,
+    failing: bool,
+}
+
+impl Marks {
+    /// The mark of one node.
+    pub fn new(mark: Mark) -> Marks {
+        Marks { first: mark, mixed: false, failing: mark == Mark::Failing }
+    }
+
+    /// One more node.
+    pub fn add(&mut self, mark: Mark) {
+        self.mixed |= mark != self.first;
+        self.failing |= mark == Mark::Failing;
+    }
+
+    /// What stands for all of them, whose times together were `before` and are `after`.
+    pub fn together(self, before: f64, after: f64) -> Mark {
+        match self {
+            Marks { failing: true, .. } => Mark::Failing,
+            Marks { mixed: false, first, .. } => first,
+            // Less than a hundredth is no direction.
+            _ if (after - before).abs() * 100.0 < before.max(after) => Mark::Changed,
+            _ if after > before => Mark::Worse,
+            _ => Mark::Better,
+        }
+    }
+}
+
 /// One frame on the screen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Frame {
     /// Its node, or the first of several that are too narrow to stand alone.
     pub node: u32,
@@ -94,8 +131,12 @@ pub struct Frame {
     pub count: u32,
     /// Whether all of them are one operation.
     pub alike: bool,
-    /// What to show in front.
-    pub mark: Mark,
+    /// Their marks.
+    pub marks: Marks,
+    /// Their time before and after together, nanoseconds in one call of the entry point.
+    pub time_ns: Pair<f64>,
+    /// After minus before of what they take themselves, nanoseconds.
+    pub own_delta_ns: f64,
     /// Row, 0 at the top.
     pub row: u32,
     /// First column.
@@ -105,7 +146,7 @@ pub struct Frame {
 }
 
 /// All frames of a screen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Icicle {
     /// By row and column.
     pub frames: Vec<Frame>,
@@ -123,6 +164,59 @@ struct Waiting {
     /// What the parent weighs.
     weight: f64,
     to: usize,
+}
+
+/// How much room a node has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fit {
+    /// For a name.
+    Wide,
+    /// For a mark: neighbours of the same operation go with it.
+    Small,
+    /// For nothing: all such neighbours go together.
+    Narrow,
+}
+
+impl Fit {
+    fn of(width: f64, leaf: bool) -> Fit {
+        match width {
+            width if width < NARROW => Fit::Narrow,
+            width if width < if leaf { SMALL_LEAF } else { SMALL } => Fit::Small,
+            _ => Fit::Wide,
+        }
+    }
+}
+
+/// Siblings that become one frame.
+struct Run {
+    frame: Frame,
+    fit: Fit,
+    from: f64,
+    width: f64,
+}
+
+impl Run {
+    fn takes(&self, model: &Model, node: u32, fit: Fit) -> bool {
+        match (self.fit, fit) {
+            (Fit::Wide, _) | (_, Fit::Wide) => false,
+            (Fit::Narrow, Fit::Narrow) => true,
+            _ => self.frame.alike && model.place(node).name == model.place(self.frame.node).name,
+        }
+    }
+
+    fn add(&mut self, model: &Model, node: u32, width: f64, fit: Fit) {
+        let next = frame(model, node, self.frame.row);
+        self.frame.alike &= model.place(node).name == model.place(self.frame.node).name;
+        self.frame.count += 1;
+        self.frame.marks.add(next.marks.first);
+        self.frame.time_ns.before += next.time_ns.before;
+        self.frame.time_ns.after += next.time_ns.after;
+        self.frame.own_delta_ns += next.own_delta_ns;
+        self.width += width;
+        if fit == Fit::Small {
+            self.fit = fit;
+        }
+    }
 }
 
 impl Icicle {
@@ -157,40 +251,38 @@ impl Icicle {
         self.scaled += u64::from(waiting.weight > 0.0 && sum > waiting.weight * 1.01);
         let scale = waiting.width / room;
         let (mut x, mut node) = (waiting.from, waiting.first);
-        let mut run: Option<(Frame, f64)> = None;
+        let mut run: Option<Run> = None;
         while node < waiting.end {
-            let width = weight(node) * scale;
-            if width >= NARROW {
-                self.close(run.take(), x, waiting.to);
-                let frame = self.close(Some((frame(model, node, waiting.row), x)), x + width, waiting.to);
-                if let Some(to) = frame {
-                    let (first, end) = (node + 1, model.place(node).end);
-                    let row = waiting.row + 1;
-                    open.push(Waiting { first, end, row, from: x, width, weight: weight(node), to });
-                }
-            } else if width > 0.0 {
-                let (run, _) = run.get_or_insert_with(|| (Frame { count: 0, ..frame(model, node, waiting.row) }, x));
-                run.count += 1;
-                run.alike &= model.place(node).name == model.place(run.node).name;
-                if run.mark == Mark::Equal {
-                    run.mark = model.node(node).map_or(Mark::Equal, |node| node.mark);
+            let (width, behind) = (weight(node) * scale, next(node));
+            if width > 0.0 {
+                let fit = Fit::of(width, behind == node + 1);
+                match &mut run {
+                    Some(run) if run.takes(model, node, fit) => run.add(model, node, width, fit),
+                    _ => {
+                        self.close(model, weights, run.as_ref(), waiting, open);
+                        run = Some(Run { frame: frame(model, node, waiting.row), fit, from: x, width });
+                    }
                 }
             }
             x += width;
-            node = next(node);
+            node = behind;
         }
-        self.close(run, x, waiting.to);
+        self.close(model, weights, run.as_ref(), waiting, open);
     }
 
-    /// Adds a frame that began at a place, if it has a column; the column behind it.
-    fn close(&mut self, begun: Option<(Frame, f64)>, end: f64, most: usize) -> Option<usize> {
-        let (frame, start) = begun?;
-        let (from, to) = (start.round() as usize, (end.round() as usize).min(most));
-        if to <= from {
-            return None;
+    /// Adds the frame of a run if it has a column; the children of a node that stands alone wait for theirs.
+    fn close(&mut self, model: &Model, weights: &[f64], run: Option<&Run>, waiting: &Waiting, open: &mut Vec<Waiting>) {
+        let Some(&Run { frame, fit, from, width }) = run else { return };
+        let (first, to) = (from.round() as usize, ((from + width).round() as usize).min(waiting.to));
+        if to <= first {
+            return;
         }
-        self.frames.push(Frame { from, to, ..frame });
-        Some(to)
+        self.frames.push(Frame { from: first, to, ..frame });
+        if frame.count == 1 && fit != Fit::Narrow {
+            let weight = weights.get(frame.node as usize).copied().unwrap_or(0.0);
+            let (first, end) = (frame.node + 1, model.place(frame.node).end);
+            open.push(Waiting { first, end, row: waiting.row + 1, from, width, weight, to });
+        }
     }
 
     /// The frame that shows a node, or the nearest one above it.
@@ -261,8 +353,19 @@ fn stands_for(model: &Model, frame: &Frame, node: u32) -> bool {
 }
 
 fn frame(model: &Model, node: u32, row: u32) -> Frame {
-    let mark = model.node(node).map_or(Mark::Equal, |node| node.mark);
-    Frame { node, count: 1, alike: true, mark, row, from: 0, to: 0 }
+    let there = model.node(node);
+    let sides = there.map_or(Pair::new(None, None), |node| node.sides);
+    Frame {
+        node,
+        count: 1,
+        alike: true,
+        marks: Marks::new(there.map_or(Mark::Equal, |node| node.mark)),
+        time_ns: sides.map(time),
+        own_delta_ns: own_time(sides.after) - own_time(sides.before),
+        row,
+        from: 0,
+        to: 0,
+    }
 }
 
 #[cfg(test)]
@@ -367,6 +470,37 @@ mod tests {
         assert_eq!(icicle.find(&model, 301), Some(2));
     }
 
+    #[test]
+    fn small_calls_of_one_operation_are_one_frame() {
+        let mut tree = vec![node(0, "root", Mark::Worse, Some(40), Some(100))];
+        tree.push(node(1, "select", Mark::Equal, Some(10), Some(10)));
+        tree.extend((0..5).map(|_| node(1, "select", Mark::Added, None, Some(10))));
+        tree.push(node(1, "other", Mark::Equal, Some(10), Some(10)));
+        tree.extend([node(1, "big", Mark::Equal, Some(10), Some(15)), node(1, "big", Mark::Equal, Some(10), Some(15))]);
+        let model = model(tree);
+        let icicle = Icicle::new(&model, &weights(&model, Width::After, false), None, (100, 99));
+        let expected = ["0:0-100 rootx1", "1:0-60 selectx6", "1:60-70 otherx1", "1:70-85 bigx1", "1:85-100 bigx1"];
+        assert_eq!(picture(&model, &icicle), expected);
+        let select = icicle.frames.get(1).unwrap();
+        assert_eq!(select.time_ns, Pair::new(10e6, 60e6));
+        assert_eq!(select.marks.together(10e6, 60e6), Mark::Worse);
+        assert!((select.own_delta_ns - 50e6).abs() < 1.0);
+        assert_eq!(icicle.find(&model, 4), Some(1));
+    }
+
+    #[test]
+    fn marks_of_several_come_to_one() {
+        let of = |marks: &[Mark], before, after| {
+            let mut all = Marks::new(marks[0]);
+            marks[1..].iter().for_each(|mark| all.add(*mark));
+            all.together(before, after)
+        };
+        assert_eq!(of(&[Mark::Added, Mark::Added], 0.0, 5.0), Mark::Added);
+        assert_eq!(of(&[Mark::Equal, Mark::Failing], 5.0, 9.0), Mark::Failing);
+        assert_eq!(of(&[Mark::Equal, Mark::Removed], 9.0, 5.0), Mark::Better);
+        assert_eq!(of(&[Mark::Added, Mark::Removed], 5.0, 5.0), Mark::Changed);
+    }
+
     /// Frames of random trees, against what must hold for every one of them.
     #[test]
     fn children_never_leave_their_parents_columns() {
@@ -378,7 +512,7 @@ mod tests {
         for round in 0..60 {
             let mut tree = vec![node(0, "r", Mark::Equal, None, Some(50 + random(50)))];
             for _ in 0..round * 3 {
-                let depth = tree.last().map_or(0, |last| last.depth) as u64;
+                let depth = u64::from(tree.last().map_or(0, |last| last.depth));
                 tree.push(node(1 + random(depth + 1) as u32, "n", Mark::Equal, None, Some(random(60))));
             }
             let model = model(tree);

@@ -97,6 +97,10 @@ pub fn act(app: &mut App, action: Action) -> Option<Vec<Effect>> {
         Action::Left if !app.flame.in_table => go(app, Direction::Left),
         Action::Right if !app.flame.in_table => go(app, Direction::Right),
         Action::Left | Action::Right => {}
+        Action::Parent if app.model.parent(app.node).is_some() => {
+            stand_at(app, app.model.parent(app.node).unwrap_or(app.node));
+            entered(app);
+        }
         Action::Top if !app.flame.in_table => match app.flame.zoomed.last() {
             Some(&root) => stand_at(app, root),
             None => stand_at(app, app.model.entry(app.node)),
@@ -125,25 +129,24 @@ fn go(app: &mut App, direction: Direction) {
         }
         return;
     };
-    match icicle.neighbour(here, direction).and_then(|at| icicle.frames.get(at)) {
-        Some(frame) => stand_at(app, frame.node),
-        None => {
-            let words = match direction {
-                Direction::Up if !app.flame.zoomed.is_empty() => "this is what was zoomed into: q goes out",
-                Direction::Up => "this is an entry point",
-                Direction::Down => "nothing below that is wide enough to be seen",
-                Direction::Left | Direction::Right => "nothing more in this row",
-            };
-            app.message = Some(words.to_owned());
-        }
+    if let Some(frame) = icicle.neighbour(here, direction).and_then(|at| icicle.frames.get(at)) {
+        stand_at(app, frame.node);
+        return;
     }
+    let words = match direction {
+        Direction::Up if !app.flame.zoomed.is_empty() => "this is what was zoomed into: q goes out",
+        Direction::Up => "this is an entry point",
+        Direction::Down => "nothing below that is wide enough to be seen",
+        Direction::Left | Direction::Right => "nothing more in this row",
+    };
+    app.message = Some(words.to_owned());
 }
 
 /// Makes the frame of the cursor as wide as the screen; from a frame without children to its details.
 fn zoom(app: &mut App) -> Option<Vec<Effect>> {
     let icicle = icicle(app);
     let frame = icicle.find(&app.model, app.node).and_then(|at| icicle.frames.get(at))?;
-    // Several narrow siblings are seen one by one in their parent, however often one zooms: nearer is their first.
+    // Of several siblings in one frame the one of the cursor.
     let node = if frame.count > 1 { app.node } else { frame.node };
     let leaf = app.model.place(node).end <= node.saturating_add(1);
     if leaf || app.flame.zoomed.last() == Some(&node) {

@@ -1,7 +1,7 @@
 //! Operations by what they take themselves, over all their places in the tree.
 
-use super::frames::{calls, own_time};
-use crate::diff::NodeSide;
+use super::frames::{Marks, calls, own_time};
+use crate::diff::{Mark, NodeSide};
 use crate::model::Pair;
 use crate::tui::model::Model;
 
@@ -57,9 +57,19 @@ pub struct Entry {
     pub calls: Pair<f64>,
     /// By how much that node's self time changed.
     most: f64,
+    marks: Marks,
 }
 
 impl Entry {
+    /// What to show in front of it.
+    pub fn mark(&self) -> Mark {
+        match self.own_ns {
+            Pair { before: None, .. } => Mark::Added,
+            Pair { after: None, .. } => Mark::Removed,
+            Pair { before: Some(before), after: Some(after) } => self.marks.together(before, after),
+        }
+    }
+
     /// After minus before of its self time, nanoseconds.
     pub fn delta_ns(&self) -> f64 {
         self.own_ns.after.unwrap_or(0.0) - self.own_ns.before.unwrap_or(0.0)
@@ -73,8 +83,15 @@ pub fn entries(model: &Model, sort: Sort, passes: impl Fn(u32) -> bool) -> Vec<E
         let Some(node) = model.node(index) else { continue };
         let Some(slot) = by_name.get_mut(model.place(index).name as usize) else { continue };
         let change = (own_time(node.sides.after) - own_time(node.sides.before)).abs();
-        let none = Entry { node: index, own_ns: Pair::new(None, None), calls: Pair::new(0.0, 0.0), most: change };
+        let none = Entry {
+            node: index,
+            own_ns: Pair::new(None, None),
+            calls: Pair::new(0.0, 0.0),
+            most: change,
+            marks: Marks::new(node.mark),
+        };
         let entry = slot.get_or_insert(none);
+        entry.marks.add(node.mark);
         if change > entry.most {
             (entry.node, entry.most) = (index, change);
         }
@@ -130,6 +147,10 @@ mod tests {
         let stock = all.first().unwrap();
         assert_eq!((stock.node, stock.own_ns, stock.calls), (2, Pair::new(Some(5e6), Some(15e6)), Pair::new(1.0, 2.0)));
         assert!((stock.delta_ns() - 10e6).abs() < 1.0);
+        assert_eq!(
+            all.iter().map(Entry::mark).collect::<Vec<_>>(),
+            [Mark::Worse, Mark::Removed, Mark::Worse, Mark::Equal]
+        );
         let cache = all.get(1).unwrap();
         assert_eq!((cache.own_ns, cache.calls), (Pair::new(Some(8e6), None), Pair::new(1.0, 0.0)));
         assert_eq!(entries(&model(), Sort::Change, |node| node == 4).len(), 1);

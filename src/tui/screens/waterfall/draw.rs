@@ -79,10 +79,10 @@ fn heading(app: &App, columns: &Columns, canvas: &mut Canvas<'_>) {
     let axis_row = heading_height(app) - 1;
     if app.model.diff.mode == Mode::Population {
         let mut line = canvas.new_line();
-        let text = format!(
-            " mean durations; no start times over many traces: {} opens an example pair",
-            key_of(app, Action::OpenPair)
-        );
+        let key = key_of(app, Action::OpenPair);
+        let long = format!(" mean durations; no start times over many traces: {key} opens an example pair");
+        let short = format!(" mean durations, no start times: {key} opens a pair");
+        let text = if long.chars().count() <= canvas.width() { long } else { short };
         line.add(Token::Strong, &text);
         canvas.line(0, &line);
     } else if axis_row > 0 {
@@ -243,7 +243,6 @@ fn label(app: &App, row: &Row, node: &TreeNode, width: usize, line: &mut Line) {
     line.glyphs(Token::Dim, super::super::tree::guides(app, row, node.depth));
     let name = match row.kind {
         RowKind::Same => format!("⋯ {} unchanged", units::count(u64::from(row.end - row.first))),
-        RowKind::Repeated => node.operation.name.to_string(),
         RowKind::Closed => {
             line.glyphs(Token::Dim, format!("{} ", app.look.glyphs.closed));
             node.operation.name.to_string()
@@ -407,14 +406,10 @@ const fn other(side: Side) -> Side {
 /// The critical path of each side, and how they differ.
 fn draw_panel(app: &App, canvas: &mut Canvas<'_>) {
     let glyphs = &app.look.glyphs;
-    let legend = format!(
-        "{} path {} off {} absent  {} {}",
-        glyphs.critical,
-        glyphs.off,
-        glyphs.absent,
-        key_of(app, Action::Align),
-        app.waterfall.align.name()
-    );
+    let mut legend = format!("{} path {} off {} absent", glyphs.critical, glyphs.off, glyphs.absent);
+    if canvas.width() >= 76 {
+        legend = format!("{legend}  {} {}", key_of(app, Action::Align), app.waterfall.align.name());
+    }
     canvas.rule(0, "critical path", &legend);
     let Some(laid) = &app.waterfall.laid else { return };
     let width = canvas.width().saturating_sub(2);

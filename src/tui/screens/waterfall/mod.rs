@@ -200,8 +200,9 @@ pub fn row_at(app: &App, row: u16) -> Option<usize> {
 pub fn status(app: &App) -> String {
     let rows = app.rows.rows.len();
     let at = if rows == 0 { 0 } else { app.rows.list.cursor + 1 };
-    let mut parts = vec![format!("row {at} of {rows}")];
+    let mut parts = vec![format!("row {at}/{rows}")];
     if let Some(node) = app.model.node(app.node) {
+        parts.push(format!("{} ({})", node.operation.name, node.operation.service));
         let mut side = |letter: &str, side: Option<crate::diff::NodeSide>| {
             let ran = side.map_or_else(
                 || "—".to_owned(),
@@ -225,7 +226,7 @@ pub fn status(app: &App) -> String {
     if app.rows.critical_only {
         parts.push("critical path only (p)".to_owned());
     }
-    parts.push(format!("1 cell = {}", per_cell(app)));
+    parts.push(format!("1 cell {}", per_cell(app)));
     parts.join("   ")
 }
 
