@@ -281,7 +281,7 @@ mod tests {
     }
 
     fn known() -> NodeDetail {
-        let example = Example { role: "typical", trace_id: TraceId([1; 16]), span_id: SpanId([2; 8]), duration_ns: 5 };
+        let example = Example { role: "typical", trace_id: TraceId(1), span_id: SpanId(2), duration_ns: 5 };
         NodeDetail {
             attributes: vec![
                 attribute("db.statement", Some(Change::Changed), HOSTILE, "SELECT 2"),
