@@ -109,7 +109,7 @@ fn known<'a>(
     examples(app, detail, items);
 }
 
-fn summary<'a>(app: &App, node: &TreeNode, finding: Option<&Finding>, items: &mut Vec<Item<'a>>) {
+fn summary(app: &App, node: &TreeNode, finding: Option<&Finding>, items: &mut Vec<Item<'_>>) {
     let title = format!("{} {}", app.look.glyphs.mark(node.mark), place(&node.operation));
     let right = finding.map_or_else(String::new, |finding| {
         let number = app.model.diff.findings.iter().position(|other| std::ptr::eq(other, finding));
@@ -178,7 +178,7 @@ fn start(app: &App, node: &TreeNode, side: Side) -> Option<i64> {
     }
 }
 
-fn pair_numbers<'a>(app: &App, node: &TreeNode, finding: Option<&Finding>, items: &mut Vec<Item<'a>>) {
+fn pair_numbers(app: &App, node: &TreeNode, finding: Option<&Finding>, items: &mut Vec<Item<'_>>) {
     let heading = ["calls", "took", "self", "start", "on path", "status"].map(str::to_owned);
     items.push(Item::Cells(Token::Dim, cells("", heading)));
     let calls = |side: Side| match (finding, node.sides.get(side)) {
@@ -223,7 +223,7 @@ fn pair_numbers<'a>(app: &App, node: &TreeNode, finding: Option<&Finding>, items
     items.push(Item::Cells(Token::of(node.mark), cells("Δ", numbers)));
 }
 
-fn many_numbers<'a>(node: &TreeNode, items: &mut Vec<Item<'a>>) {
+fn many_numbers(node: &TreeNode, items: &mut Vec<Item<'_>>) {
     let heading = ["calls", "mean", "p95", "self", "on path", "failed", "traces"].map(str::to_owned);
     items.push(Item::Cells(Token::Dim, cells("", heading)));
     for (label, side) in [("A", node.sides.before), ("B", node.sides.after)] {
@@ -351,7 +351,7 @@ fn event_words(event: &EventRow) -> String {
     format!("{}{kind} {before} → {after}{message}", event.name)
 }
 
-fn events<'a>(finding: Option<&Finding>, detail: &NodeDetail, items: &mut Vec<Item<'a>>) {
+fn events(finding: Option<&Finding>, detail: &NodeDetail, items: &mut Vec<Item<'_>>) {
     let mut lines: Vec<String> = detail.events.iter().map(event_words).collect();
     if lines.is_empty() {
         lines = finding.map_or_else(Vec::new, |finding| finding.events.iter().map(details::event).collect());
@@ -369,7 +369,7 @@ fn events<'a>(finding: Option<&Finding>, detail: &NodeDetail, items: &mut Vec<It
     }
 }
 
-fn evidence<'a>(app: &App, finding: Option<&Finding>, items: &mut Vec<Item<'a>>) {
+fn evidence(app: &App, finding: Option<&Finding>, items: &mut Vec<Item<'_>>) {
     let Some(first) = finding else { return };
     let others: Vec<&Finding> = app
         .model
@@ -394,7 +394,7 @@ fn evidence<'a>(app: &App, finding: Option<&Finding>, items: &mut Vec<Item<'a>>)
     }
 }
 
-fn one_evidence<'a>(finding: &Finding, items: &mut Vec<Item<'a>>) {
+fn one_evidence(finding: &Finding, items: &mut Vec<Item<'_>>) {
     let mut add = |label, text: String| items.push(Item::Words(label, text));
     for group in &finding.instances {
         add("which", population_words::instances(finding.kind, group));
@@ -424,7 +424,7 @@ fn one_evidence<'a>(finding: &Finding, items: &mut Vec<Item<'a>>) {
     add("id", finding.fingerprint.clone());
 }
 
-fn examples<'a>(app: &App, detail: &NodeDetail, items: &mut Vec<Item<'a>>) {
+fn examples(app: &App, detail: &NodeDetail, items: &mut Vec<Item<'_>>) {
     let examples = &detail.examples;
     if examples.before.is_empty() && examples.after.is_empty() {
         return;
@@ -450,7 +450,7 @@ fn examples<'a>(app: &App, detail: &NodeDetail, items: &mut Vec<Item<'a>>) {
     }
 }
 
-fn note<'a>(app: &App, items: &mut Vec<Item<'a>>) {
+fn note(app: &App, items: &mut Vec<Item<'_>>) {
     let note = crate::tui::screens::notes::note_here(app);
     let right = if note.is_some_and(|note| note.bookmark) { "bookmarked" } else { "a writes, b bookmarks" };
     items.push(Item::Head(Section::Note, "note".to_owned(), right.to_owned()));
@@ -477,7 +477,7 @@ impl Item<'_> {
     pub fn text(&self) -> String {
         let text = match self {
             Item::Head(_, left, _) => left.clone(),
-            Item::Words(label, text) if label.is_empty() => text.clone(),
+            Item::Words("", text) | Item::Equal(text) => text.clone(),
             Item::Words(label, text) => format!("{label}: {text}"),
             Item::Cells(_, cells) => {
                 cells.iter().filter(|cell| !cell.is_empty()).map(String::as_str).collect::<Vec<_>>().join("  ")
@@ -485,7 +485,6 @@ impl Item<'_> {
             Item::Bars(side, _, tail) => format!("{}  {tail}", side_letter(*side)),
             Item::Axis(_) => String::new(),
             Item::Attribute(row, _) => values::text(row),
-            Item::Equal(text) => text.clone(),
         };
         crate::report::escape::visible(&text).into_owned()
     }
@@ -494,7 +493,7 @@ impl Item<'_> {
     pub fn markdown(&self) -> String {
         match self {
             Item::Attribute(row, _) => values::markdown(row),
-            Item::Words(label, text) if label.is_empty() => crate::report::escape::markdown(text),
+            Item::Words("", text) => crate::report::escape::markdown(text),
             Item::Words(label, text) => format!("{label}: {}", crate::report::escape::markdown(text)),
             _ => crate::report::escape::markdown(&self.text()),
         }

@@ -16,6 +16,7 @@ use crate::tui::overlay::Overlay;
 use crate::tui::theme::Token;
 use crate::tui::update::Effect;
 use items::{Item, LABEL, Section};
+use std::fmt::Write as _;
 
 pub use values::{Layout, end_cut, markdown as attribute_markdown, short_change, text as attribute_text};
 
@@ -250,9 +251,13 @@ pub fn copy(app: &App, markdown: bool) -> String {
         let line = item.markdown();
         match item.section() {
             Some(Section::Summary) => {}
-            Some(_) => text.push_str(&format!("\n**{line}**\n")),
+            Some(_) => {
+                let _ = write!(text, "\n**{line}**\n");
+            }
             None if line.is_empty() => {}
-            None => text.push_str(&format!("- {line}\n")),
+            None => {
+                let _ = writeln!(text, "- {line}");
+            }
         }
     }
     text

@@ -9,6 +9,7 @@ use crate::tui::canvas::Canvas;
 use crate::tui::layout;
 use crate::tui::theme::Token;
 use crate::tui::update::Effect;
+use std::fmt::Write as _;
 
 /// What this screen remembers.
 #[derive(Clone, Debug, Default)]
@@ -207,12 +208,12 @@ pub fn copy(app: &App, markdown: bool) -> String {
     }
     let mut text = String::new();
     for note in &app.notes {
-        text.push_str(&format!("- {}\n", sentence(&note_words(app, note))));
+        let _ = writeln!(text, "- {}", sentence(&note_words(app, note)));
     }
     for section in inputs::sections(&app.model.diff) {
-        text.push_str(&format!("\n**{}**\n", sentence(&section.title)));
+        let _ = write!(text, "\n**{}**\n", sentence(&section.title));
         for (label, words) in section.lines {
-            text.push_str(&format!("- {} {}\n", sentence(label), sentence(&words)));
+            let _ = writeln!(text, "- {} {}", sentence(label), sentence(&words));
         }
     }
     text
