@@ -2,6 +2,7 @@
 
 mod histogram;
 mod items;
+mod numbers;
 mod values;
 
 use crate::diff::{Finding, TreeNode};
