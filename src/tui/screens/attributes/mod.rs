@@ -267,7 +267,8 @@ pub fn copy(app: &App, markdown: bool) -> String {
     let state = &app.attributes;
     if markdown {
         let rows = (0..state.rows.len().min(50)).filter_map(|at| state.row(at));
-        return rows.map(|row| format!("- {}\n", detail::attribute_markdown(&as_row(row)))).collect();
+        let lines: Vec<String> = rows.map(|row| format!("- {}", detail::attribute_markdown(&as_row(row)))).collect();
+        return lines.join("\n");
     }
     let Some(row) = state.here() else { return String::new() };
     crate::report::escape::visible(&detail::attribute_text(&as_row(row))).into_owned()

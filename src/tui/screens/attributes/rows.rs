@@ -83,6 +83,7 @@ fn apart(change: Change, share: &Pair<Option<f64>>) -> f64 {
 type Key<'a> = (&'a str, Change, Option<&'a str>, Option<&'a str>);
 
 /// One place that shows a difference.
+#[derive(Clone, Copy)]
 struct Seen {
     share: Pair<Option<f64>>,
     node: Option<u32>,

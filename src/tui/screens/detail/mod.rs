@@ -2,6 +2,7 @@
 
 pub mod histogram;
 mod items;
+mod numbers;
 mod values;
 
 use crate::diff::{Finding, TreeNode};
@@ -16,6 +17,7 @@ use crate::tui::overlay::Overlay;
 use crate::tui::theme::Token;
 use crate::tui::update::Effect;
 use items::{Item, LABEL, Section};
+use std::fmt::Write as _;
 
 pub use values::{Layout, end_cut, markdown as attribute_markdown, short_change, text as attribute_text};
 
@@ -250,9 +252,13 @@ pub fn copy(app: &App, markdown: bool) -> String {
         let line = item.markdown();
         match item.section() {
             Some(Section::Summary) => {}
-            Some(_) => text.push_str(&format!("\n**{line}**\n")),
+            Some(_) => {
+                let _ = write!(text, "\n**{line}**\n");
+            }
             None if line.is_empty() => {}
-            None => text.push_str(&format!("- {line}\n")),
+            None => {
+                let _ = writeln!(text, "- {line}");
+            }
         }
     }
     text
@@ -281,7 +287,7 @@ mod tests {
     }
 
     fn known() -> NodeDetail {
-        let example = Example { role: "typical", trace_id: TraceId([1; 16]), span_id: SpanId([2; 8]), duration_ns: 5 };
+        let example = Example { role: "typical", trace_id: TraceId(1), span_id: SpanId(2), duration_ns: 5 };
         NodeDetail {
             attributes: vec![
                 attribute("db.statement", Some(Change::Changed), HOSTILE, "SELECT 2"),

@@ -6,6 +6,7 @@ use crate::model::units;
 use crate::tui::canvas::{Line, Look};
 use crate::tui::theme::Token;
 use std::borrow::Cow;
+use std::fmt::Write as _;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Rows that a value of one side alone gets.
@@ -304,7 +305,7 @@ pub fn full(row: &AttributeRow) -> String {
         text.push('\n');
     }
     if let Some(shares) = shares(row) {
-        text.push_str(&format!("\n{shares} of the spans\n"));
+        let _ = write!(text, "\n{shares} of the spans\n");
     }
     text
 }

@@ -9,6 +9,7 @@ use crate::tui::canvas::Canvas;
 use crate::tui::layout;
 use crate::tui::theme::Token;
 use crate::tui::update::Effect;
+use std::fmt::Write as _;
 
 /// What this screen remembers.
 #[derive(Clone, Debug, Default)]
@@ -207,13 +208,87 @@ pub fn copy(app: &App, markdown: bool) -> String {
     }
     let mut text = String::new();
     for note in &app.notes {
-        text.push_str(&format!("- {}\n", sentence(&note_words(app, note))));
+        let _ = writeln!(text, "- {}", sentence(&note_words(app, note)));
     }
     for section in inputs::sections(&app.model.diff) {
-        text.push_str(&format!("\n**{}**\n", sentence(&section.title)));
+        let _ = write!(text, "\n**{}**\n", sentence(&section.title));
         for (label, words) in section.lines {
-            text.push_str(&format!("- {} {}\n", sentence(label), sentence(&words)));
+            let _ = writeln!(text, "- {} {}", sentence(label), sentence(&words));
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diff::DiffOptions;
+    use crate::model::{Pair, fixture};
+    use crate::tui::canvas::Look;
+    use crate::tui::glyphs;
+    use crate::tui::headless;
+    use crate::tui::model::Model;
+    use crate::tui::theme::Theme;
+    use crate::tui::update::{Msg, update};
+    use std::sync::Arc;
+
+    fn app() -> App {
+        let traces = fixture::pair("a GET 100ms\n  db SELECT 5ms", "a GET 150ms\n  db SELECT 50ms");
+        let options = DiffOptions { tree: true, ..DiffOptions::default() };
+        let model = Model::new(crate::diff::pair::compare(&traces, Pair::default(), &options));
+        let look = Look { theme: Theme::MONO, glyphs: glyphs::UNICODE };
+        let mut app = App::new(look, (80, 24), Arc::new(Model::new(crate::diff::Diff::default())));
+        update(&mut app, Msg::Model(Arc::new(model)));
+        app
+    }
+
+    fn run(app: &mut App, name: &str) {
+        update(app, Msg::Run(name.to_owned()));
+    }
+
+    #[test]
+    fn notes_stand_oldest_first_above_what_was_compared() {
+        let mut app = app();
+        app.node = 1;
+        write(&mut app, "roll back \u{1b}[2J @all");
+        app.node = 0;
+        toggle_bookmark(&mut app);
+        run(&mut app, "notes");
+        let screen = headless::text(&app);
+        let at = |words: &str| screen.find(words).unwrap_or_else(|| panic!("{words} is not in\n{screen}"));
+        assert!(at("db ▸ SELECT (finding 1): roll back \\u{1b}[2J @all") < at("◆ a ▸ GET"), "{screen}");
+        assert!(at("◆ a ▸ GET") < at("── A (before)"), "{screen}");
+        assert!(
+            copy(&app, true).starts_with("- db ▸ SELECT \\(finding 1\\): roll back \\\\u\\{1b\\}\\[2J @<!-- -->all\n")
+        );
+    }
+
+    #[test]
+    fn the_cursor_leads_to_the_place_of_a_note() {
+        let mut app = app();
+        app.node = 1;
+        write(&mut app, "here");
+        app.node = 0;
+        run(&mut app, "notes");
+        run(&mut app, "open");
+        assert_eq!(app.message.as_deref(), Some("no note here"));
+        run(&mut app, "next");
+        assert_eq!(copy(&app, false), "db ▸ SELECT (finding 1): here");
+        run(&mut app, "open");
+        assert_eq!((app.screen, app.node), (Screen::Detail, 1));
+    }
+
+    #[test]
+    fn an_empty_note_is_none_and_tab_goes_from_section_to_section() {
+        let mut app = app();
+        write(&mut app, "x");
+        write(&mut app, " ");
+        assert!(app.notes.is_empty());
+        run(&mut app, "notes");
+        run(&mut app, "next-pane");
+        assert_eq!(copy(&app, false), "A (before)");
+        run(&mut app, "previous-pane");
+        run(&mut app, "previous-pane");
+        assert_eq!(copy(&app, false), "good to know");
+    }
 }

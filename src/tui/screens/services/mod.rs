@@ -14,6 +14,7 @@ use crate::tui::theme::Token;
 use crate::tui::update::Effect;
 use edges::{Edge, Sort};
 use ratatui_core::layout::Rect;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 /// Rows of neighbours at most, when there is room.
@@ -227,7 +228,7 @@ fn totals(app: &App) -> String {
     );
     for (mark, word) in [(Mark::Added, "new"), (Mark::Removed, "gone"), (Mark::Failing, "newly failing")] {
         if count(mark) > 0 {
-            text.push_str(&format!("  {} {} {word}", mark.glyph(), count(mark)));
+            let _ = write!(text, "  {} {} {word}", mark.glyph(), count(mark));
         }
     }
     text
