@@ -113,6 +113,7 @@ pub enum Command {
 
 /// What is compared, what counts, and what comes out.
 #[derive(Clone, Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line are on or off, each for itself")]
 pub struct DiffArgs {
     #[command(flatten)]
     pub sides: SideArgs,

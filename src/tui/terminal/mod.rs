@@ -322,13 +322,7 @@ impl<W: Write> Desk<'_, W> {
                 Effect::Quit { print } => self.end = Some(Ok(End::Quit { print })),
                 Effect::Suspend => self.end = self.suspend().err().map(Err),
                 Effect::Copy(text) => self.copy(text),
-                Effect::Mouse(on) => match self.screen.mouse(on) {
-                    Ok(()) if on => {
-                        self.app.message = Some("mouse on; shift selects text in most terminals".to_owned())
-                    }
-                    Ok(()) => self.app.message = Some("mouse off".to_owned()),
-                    Err(error) => self.end = Some(Err(error)),
-                },
+                Effect::Mouse(on) => self.mouse(on),
                 Effect::Export | Effect::Picture | Effect::Accept { .. } => self.ask(effect),
             }
         }
@@ -357,6 +351,14 @@ impl<W: Write> Desk<'_, W> {
     fn want(&mut self, request: Request) {
         self.wanted = request;
         (self.app.swapped, self.app.pair) = (request.swapped, request.pair);
+    }
+
+    fn mouse(&mut self, on: bool) {
+        let words = if on { "mouse on; shift selects text in most terminals" } else { "mouse off" };
+        self.app.message = Some(words.to_owned());
+        if let Err(error) = self.screen.mouse(on) {
+            self.end = Some(Err(error));
+        }
     }
 
     fn copy(&mut self, text: String) {
