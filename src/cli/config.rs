@@ -172,6 +172,7 @@ pub fn file(common: &Common) -> Result<Option<PathBuf>, Problem> {
 }
 
 /// Whether a configuration file is understood.
+#[cfg(feature = "tui")]
 pub fn check(path: &Path) -> Result<(), Problem> {
     parse(path).map(drop)
 }

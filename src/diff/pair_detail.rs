@@ -191,11 +191,11 @@ mod tests {
     use std::sync::Arc;
 
     /// The detail of the node of this name in the merged tree of two traces.
-    fn detail(traces: Pair<Trace>, name: &str) -> NodeDetail {
+    fn detail(traces: &Pair<Trace>, name: &str) -> NodeDetail {
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
-        let diff = pair::compare(&traces, Pair::default(), &options);
+        let diff = pair::compare(traces, Pair::default(), &options);
         let node = diff.tree.iter().find(|node| &*node.operation.name == name).unwrap();
-        PairDetails::new(&traces).of(&traces, node)
+        PairDetails::new(traces).of(traces, node)
     }
 
     /// One row as a line: mark, scope, key, value before and value after.
@@ -257,7 +257,7 @@ mod tests {
             "db q 5ms [client] {db.system.name=postgresql, db.namespace=store, rows=1, batch=yes, thread.id=7}",
         );
         assert_eq!(
-            lines(&detail(traces, "q")),
+            lines(&detail(&traces, "q")),
             [
                 "changed Span db.namespace shop → store",
                 "changed Span rows 12 → 1",
@@ -278,7 +278,7 @@ mod tests {
         let after = [("service.version", "2.14.0"), ("deployment.environment.name", "prod")];
         produced_by(&mut traces.after, &after, "1.1", &[("zone", "y")]);
         assert_eq!(
-            lines(&detail(traces, "q")),
+            lines(&detail(&traces, "q")),
             [
                 "changed Scope otel.scope.version 1.0 → 1.1",
                 "changed Scope zone x → y",
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn values_stay_as_they_were_sent() {
         let traces = fixture::pair("a x 1ms {k=\u{1b}[31mred\u{7}}", "a x 1ms {k=\u{1b}[32mgreen}");
-        let row = &detail(traces, "x").attributes[0];
+        let row = &detail(&traces, "x").attributes[0];
         assert_eq!(
             (row.before.as_deref(), row.after.as_deref()),
             (Some("\u{1b}[31mred\u{7}"), Some("\u{1b}[32mgreen"))
@@ -301,7 +301,7 @@ mod tests {
         // A number and the same number as text look the same, and are.
         let mut traces = fixture::pair("a x 1ms {k=7}", "a x 1ms");
         add(&mut traces.after, 0, |packer| packer.attribute(field::SPAN_ATTRIBUTES, "k", &Value::Str("7")));
-        assert_eq!(lines(&detail(traces, "x")), ["equal Span k 7 → 7"]);
+        assert_eq!(lines(&detail(&traces, "x")), ["equal Span k 7 → 7"]);
     }
 
     #[test]
@@ -315,7 +315,7 @@ mod tests {
             let mut traces = fixture::pair("a x 1ms", "a x 1ms");
             add(&mut traces.before, 0, set(before));
             add(&mut traces.after, 0, set(after));
-            detail(traces, "x").attributes.remove(0)
+            detail(&traces, "x").attributes.remove(0)
         };
         let row = run("é", "ä");
         assert_eq!((row.change, row.before.as_ref()), (Some(Change::Changed), Some(&format!("{long}… 2 more bytes"))));
@@ -341,7 +341,7 @@ mod tests {
             packer.end(link);
             packer.span_head(&SpanHead { status_message: "gave up", ..SpanHead::default() });
         });
-        let detail = detail(traces, "x");
+        let detail = detail(&traces, "x");
         let told: Vec<_> = detail
             .events
             .iter()
@@ -367,7 +367,7 @@ mod tests {
 
     #[test]
     fn a_span_of_one_side_has_only_its_own() {
-        let detail = detail(fixture::pair("a x 9ms", "a x 9ms\n  b new 5ms {k=v}"), "new");
+        let detail = detail(&fixture::pair("a x 9ms", "a x 9ms\n  b new 5ms {k=v}"), "new");
         assert_eq!(lines(&detail), ["added Span k — → v"]);
         assert_eq!(detail.examples.as_ref().map(Vec::len), Pair::new(0, 1));
     }
@@ -380,7 +380,7 @@ mod tests {
             trace.store.spans[2].id = trace.store.spans[1].id;
         }
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
-        let tree = pair::compare(&traces, Pair::default(), &options).tree;
+        let tree = pair::compare(traces, Pair::default(), &options).tree;
         let details = PairDetails::new(&traces);
         let values: Vec<_> = tree.iter().map(|node| lines(&details.of(&traces, node)).remove(0)).collect();
         let expected = ["root", "client", "server"].map(|value| format!("equal Span k {value} → {value}"));
@@ -391,7 +391,7 @@ mod tests {
     fn a_row_of_other_traces_is_empty() {
         let traces = fixture::pair("a x 9ms {k=v}", "a x 9ms {k=v}");
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
-        let tree = pair::compare(&traces, Pair::default(), &options).tree;
+        let tree = pair::compare(traces, Pair::default(), &options).tree;
         let none = fixture::pair("", "");
         let empty = PairDetails::new(&none);
         assert_eq!(empty.of(&none, &tree[0]), NodeDetail::default());

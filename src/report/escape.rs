@@ -51,6 +51,7 @@ pub fn ascii(text: &str) -> Cow<'_, str> {
             'Δ' => out.push('d'),
             'µ' => out.push('u'),
             '≤' => out.push_str("<="),
+            '≥' => out.push_str(">="),
             '±' => out.push_str("+-"),
             '●' => out.push('*'),
             '·' => out.push('.'),

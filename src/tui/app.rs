@@ -130,6 +130,7 @@ pub enum Phase {
 
 /// All state.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of the user, each by itself")]
 pub struct App {
     /// What is looked at.
     pub model: Arc<Model>,

@@ -14,6 +14,7 @@ pub mod action;
 pub mod app;
 pub mod canvas;
 pub mod filter;
+mod folding;
 pub mod glyphs;
 pub mod headless;
 pub mod keys;

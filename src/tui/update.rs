@@ -5,7 +5,7 @@ use super::app::{App, Basis, Jump, List, Phase, Progress};
 use super::keys::Key;
 use super::model::Model;
 use super::overlay::{self, Overlay};
-use super::{rows, screens};
+use super::{folding, rows, screens};
 use crate::diff::NodeDetail;
 use crate::model::TraceId;
 use std::sync::Arc;
@@ -99,7 +99,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
     let effects = match msg {
         Msg::Key(key) => on_key(app, key),
         Msg::Run(name) => run_named(app, &name),
-        Msg::Paste(text) => paste(app, text),
+        Msg::Paste(text) => paste(app, &text),
         Msg::Scroll(by) => scroll(app, by),
         Msg::Click(_, row) => screens::click(app, row),
         Msg::Resize(columns, rows) => {
@@ -184,7 +184,7 @@ fn cancel(app: &mut App, again: bool) -> Vec<Effect> {
     if app.progress.is_some() { vec![Effect::Cancel] } else { Vec::new() }
 }
 
-fn paste(app: &mut App, text: String) -> Vec<Effect> {
+fn paste(app: &mut App, text: &str) -> Vec<Effect> {
     if let Some(overlay) = &mut app.overlay {
         // A line of input is one line.
         let line: String = text.chars().filter(|c| !c.is_control()).take(10_000).collect();
@@ -203,13 +203,11 @@ fn scroll(app: &mut App, by: i16) -> Vec<Effect> {
 }
 
 fn run_named(app: &mut App, name: &str) -> Vec<Effect> {
-    match super::action::COMMANDS.iter().find(|command| command.name == name) {
-        Some(command) => run(app, command),
-        None => {
-            app.message = Some(format!("there is no command `{name}`"));
-            Vec::new()
-        }
+    if let Some(command) = super::action::COMMANDS.iter().find(|command| command.name == name) {
+        return run(app, command);
     }
+    app.message = Some(format!("there is no command `{name}`"));
+    Vec::new()
 }
 
 /// Runs a command.
@@ -294,118 +292,14 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         Action::Quit => return vec![Effect::Quit { print: false }],
         Action::QuitPrinting => return vec![Effect::Quit { print: true }],
         other => {
-            return rows_act(app, other);
+            return folding::act(app, other);
         }
     }
     Vec::new()
-}
-
-/// What commands do to the rows that tree and waterfall share.
-fn rows_act(app: &mut App, action: Action) -> Vec<Effect> {
-    let folds = &mut app.rows.folds;
-    match action {
-        Action::OpenAll => folds.mode = rows::ALL,
-        Action::CloseAll => folds.mode = rows::Mode::Level(0),
-        Action::ChangesOnly => {
-            folds.mode = rows::Mode::Changes;
-            folds.shown.clear();
-        }
-        Action::FoldLess | Action::FoldMore => {
-            let depth = app.model.node(app.node).map_or(0, |node| node.depth);
-            let level = match folds.mode {
-                rows::Mode::Level(level) if level != u32::MAX => level,
-                _ => depth + 1,
-            };
-            let next = if action == Action::FoldLess { level.saturating_add(1) } else { level.saturating_sub(1) };
-            folds.mode = rows::Mode::Level(next);
-        }
-        Action::LowerBound => folds.bound_ns = if folds.bound_ns <= 100_000 { 0 } else { folds.bound_ns / 2 },
-        Action::RaiseBound => folds.bound_ns = (folds.bound_ns * 2).clamp(100_000, 1 << 50),
-        Action::ShowEqual => return show_equal(app),
-        Action::ToggleFold => return toggle(app),
-        Action::Left => return left(app),
-        Action::Right => return right(app),
-        Action::CriticalOnly => app.rows.critical_only = !app.rows.critical_only,
-        Action::SameName => {
-            let name = app.model.place(app.node).name;
-            seek(app, true, "row of this name", |model, node| model.place(node).name == name);
-            return Vec::new();
-        }
-        Action::NextMatch | Action::PreviousMatch => {
-            let (filter, names) = (app.filter.clone(), app.names.clone());
-            if filter.is_empty() {
-                app.message = Some("nothing is filtered: / begins a filter".to_owned());
-            } else {
-                let passes = |model: &Model, node: u32| filter.node(model, &names, node);
-                seek(app, action == Action::NextMatch, "match", passes);
-            }
-            return Vec::new();
-        }
-        _ => return Vec::new(),
-    }
-    if matches!(action, Action::OpenAll | Action::CloseAll | Action::ChangesOnly | Action::FoldLess | Action::FoldMore)
-    {
-        app.rows.folds.flipped.clear();
-    }
-    app.rebuild_rows();
-    app.follow_rows();
-    Vec::new()
-}
-
-/// Shows the fold under the cursor, or folds what is equal around it again.
-fn show_equal(app: &mut App) -> Vec<Effect> {
-    let Some(row) = app.row() else { return Vec::new() };
-    if row.is_node() {
-        // The fold that this node was in, if there was one: the nearest shown one before it.
-        let node = app.node;
-        let Some(first) = app.rows.folds.shown.iter().copied().filter(|&first| first <= node).max() else {
-            app.message = Some("no fold here; zR opens everything".to_owned());
-            return Vec::new();
-        };
-        app.rows.folds.shown.remove(&first);
-    } else {
-        app.rows.folds.shown.insert(row.first);
-    }
-    app.rebuild_rows();
-    app.follow_rows();
-    Vec::new()
-}
-
-fn toggle(app: &mut App) -> Vec<Effect> {
-    match app.row().map(|row| row.kind) {
-        Some(rows::RowKind::Open | rows::RowKind::Closed) => {
-            rows::toggle(&mut app.rows.folds, app.node);
-            app.rebuild_rows();
-            app.follow_rows();
-            Vec::new()
-        }
-        Some(rows::RowKind::Same | rows::RowKind::Repeated) => show_equal(app),
-        _ => Vec::new(),
-    }
-}
-
-/// Closes an open row; from any other goes to the parent.
-fn left(app: &mut App) -> Vec<Effect> {
-    if app.row().is_some_and(|row| row.kind == rows::RowKind::Open) {
-        return toggle(app);
-    }
-    if let Some(parent) = app.model.parent(app.node) {
-        app.reveal(parent);
-    }
-    Vec::new()
-}
-
-/// Opens a closed row; from an open one goes to its first child.
-fn right(app: &mut App) -> Vec<Effect> {
-    match app.row().map(|row| row.kind) {
-        Some(rows::RowKind::Open) => go(app, 1),
-        Some(rows::RowKind::Leaf) | None => Vec::new(),
-        Some(_) => toggle(app),
-    }
 }
 
 /// Moves the cursor of the screen by rows.
-fn go(app: &mut App, by: isize) -> Vec<Effect> {
+pub(super) fn go(app: &mut App, by: isize) -> Vec<Effect> {
     let before = app.node;
     if let Some((list, len)) = screens::list(app) {
         let mut moved: List = *list;
@@ -417,7 +311,7 @@ fn go(app: &mut App, by: isize) -> Vec<Effect> {
 }
 
 /// The next node that `is_meant` accepts becomes the cursor's.
-fn seek(app: &mut App, forward: bool, what: &str, is_meant: impl Fn(&Model, u32) -> bool) {
+pub(super) fn seek(app: &mut App, forward: bool, what: &str, is_meant: impl Fn(&Model, u32) -> bool) {
     let mut from = Some(app.node).filter(|_| !app.model.is_empty());
     // A row of repeated calls is one stop.
     if let Some(row) = app.row().filter(|row| forward && row.kind == rows::RowKind::Repeated && row.first == app.node) {
@@ -499,11 +393,9 @@ fn open_pair(app: &mut App) -> Vec<Effect> {
     if app.pair.is_some() {
         return vec![Effect::Recompute(Request { swapped: app.swapped, pair: None })];
     }
-    match overlay::example_pairs(app).first() {
-        Some(pair) => vec![Effect::Recompute(Request { swapped: app.swapped, pair: Some(pair.ids) })],
-        None => {
-            app.message = Some("no example of both sides is known here".to_owned());
-            Vec::new()
-        }
+    if let Some(pair) = overlay::example_pairs(app).first() {
+        return vec![Effect::Recompute(Request { swapped: app.swapped, pair: Some(pair.ids) })];
     }
+    app.message = Some("no example of both sides is known here".to_owned());
+    Vec::new()
 }

@@ -42,9 +42,14 @@ fn screens_look_as_they_did_when_they_were_looked_at() {
     for (story, inputs) in STORIES {
         for screen in SCREENS {
             let mut all = String::new();
-            for (size, ascii) in
-                [("80x24", false), ("120x36", false), ("200x60", false), ("60x16", false), ("40x10", false), ("80x24", true)]
-            {
+            for (size, ascii) in [
+                ("80x24", false),
+                ("120x36", false),
+                ("200x60", false),
+                ("60x16", false),
+                ("40x10", false),
+                ("80x24", true),
+            ] {
                 let more: &[&str] = if ascii { &["--size", size, "--ascii"] } else { &["--size", size] };
                 let text = rendered(inputs, screen, more);
                 let (columns, rows) = size.split_once('x').unwrap();

@@ -100,7 +100,12 @@ fn side(chance: &mut Chance, population: bool) -> NodeSide {
         status: if chance.flip(5) { Status::Error } else { Status::Unset },
         kind: Kind::Server,
         span_id: SpanId(1 + chance.below(1000)),
-        many: population.then(|| NodeStats { calls_per_trace: 1.5, error_rate: 0.1, traces: 40, p95_ns: duration_ns }),
+        many: population.then_some(NodeStats {
+            calls_per_trace: 1.5,
+            error_rate: 0.1,
+            traces: 40,
+            p95_ns: duration_ns,
+        }),
     }
 }
 
@@ -220,7 +225,7 @@ fn press(app: &mut App, host: &mut Fixed, keys: &str) {
 
 /// All keys of the table, and what is typed into lines of input.
 fn keys() -> Vec<Key> {
-    let mut keys: Vec<Key> = COMMANDS.iter().flat_map(|command| command.sequences()).flatten().collect();
+    let mut keys: Vec<Key> = COMMANDS.iter().flat_map(spandiff::tui::action::Command::sequences).flatten().collect();
     keys.extend("abc é漢".chars().map(Key::Char));
     keys.extend([Key::Enter, Key::Enter, Key::Enter, Key::Tab, Key::Backspace, Key::Delete, Key::Esc, Key::F(9)]);
     keys
@@ -232,7 +237,7 @@ fn check(app: &App) {
     assert!(app.node < nodes.max(1) && app.finding < app.model.diff.findings.len().max(1));
     let buffer = headless::buffer(app);
     for cell in &buffer.content {
-        assert!(!cell.symbol().chars().any(|c| is_unseen(c)), "{:?}", cell.symbol());
+        assert!(!cell.symbol().chars().any(is_unseen), "{:?}", cell.symbol());
     }
 }
 

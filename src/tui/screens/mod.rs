@@ -79,11 +79,10 @@ pub fn list_height(app: &App) -> usize {
     let list = usize::from(layout::split(app).0.height);
     match app.screen {
         Screen::Findings => findings::list_height(app),
-        Screen::Tree => list.saturating_sub(1),
+        Screen::Tree | Screen::Attributes => list.saturating_sub(1),
         Screen::Waterfall => waterfall::list_height(app),
         Screen::Flame => flame::list_height(app),
         Screen::Services => services::list_height(app),
-        Screen::Attributes => list.saturating_sub(1),
         Screen::Notes => notes::list_height(app),
         Screen::Detail => detail::list_height(app),
     }

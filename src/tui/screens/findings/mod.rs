@@ -16,6 +16,7 @@ use crate::tui::layout;
 use crate::tui::theme::Token;
 use crate::tui::update::Effect;
 use ratatui_core::layout::Rect;
+use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr;
 
 /// In which order findings stand.
@@ -76,7 +77,7 @@ pub fn rebuild(app: &mut App) {
             calls(b).total_cmp(&calls(a))
         }),
         Sort::Name => {
-            order.sort_by_cached_key(|finding| of(finding).and_then(|finding| finding.operation().map(place)))
+            order.sort_by_cached_key(|finding| of(finding).and_then(|finding| finding.operation().map(place)));
         }
     }
     app.findings.order = order;
@@ -96,10 +97,10 @@ pub fn act(app: &mut App, action: Action) -> Option<Vec<Effect>> {
             app.findings.sort = Sort::ALL.get((at + 1) % Sort::ALL.len()).copied().unwrap_or_default();
             rebuild(app);
         }
-        Action::NextChange => return step(app, 1, |_| true),
-        Action::PreviousChange => return step(app, -1, |_| true),
-        Action::NextError => return step(app, 1, |finding| mark_of(finding) == Mark::Failing),
-        Action::PreviousError => return step(app, -1, |finding| mark_of(finding) == Mark::Failing),
+        Action::NextChange => step(app, 1, |_| true),
+        Action::PreviousChange => step(app, -1, |_| true),
+        Action::NextError => step(app, 1, |finding| mark_of(finding) == Mark::Failing),
+        Action::PreviousError => step(app, -1, |finding| mark_of(finding) == Mark::Failing),
         Action::Right => {
             if app.model.is_empty() {
                 return None;
@@ -113,7 +114,7 @@ pub fn act(app: &mut App, action: Action) -> Option<Vec<Effect>> {
 }
 
 /// The next finding of the list that is meant, round the end.
-fn step(app: &mut App, by: isize, is_meant: impl Fn(&Finding) -> bool) -> Option<Vec<Effect>> {
+fn step(app: &mut App, by: isize, is_meant: impl Fn(&Finding) -> bool) {
     let len = app.findings.order.len();
     let mut at = app.findings.list.cursor;
     for _ in 0..len {
@@ -122,11 +123,10 @@ fn step(app: &mut App, by: isize, is_meant: impl Fn(&Finding) -> bool) -> Option
         if finding.is_some_and(&is_meant) {
             app.findings.list.cursor = at;
             moved(app);
-            return Some(Vec::new());
+            return;
         }
     }
     app.message = Some("there is none".to_owned());
-    Some(Vec::new())
 }
 
 /// The cursor was moved: the node follows.
@@ -356,15 +356,15 @@ pub fn copy(app: &App, markdown: bool) -> String {
     let mut text = String::new();
     if markdown {
         use crate::report::escape::{markdown, markdown_code};
-        text.push_str(&format!("**{} {}**: {}\n", mark.glyph(), markdown_code(&name, false), markdown(&finding.title)));
+        let _ = writeln!(text, "**{} {}**: {}", mark.glyph(), markdown_code(&name, false), markdown(&finding.title));
         for (label, words) in lines.iter().skip(1) {
-            text.push_str(&format!("- {label}: {}\n", markdown(words)));
+            let _ = writeln!(text, "- {label}: {}", markdown(words));
         }
     } else {
         use crate::report::escape::visible;
-        text.push_str(&format!("{} {}: {}\n", mark.glyph(), visible(&name), visible(&finding.title)));
+        let _ = writeln!(text, "{} {}: {}", mark.glyph(), visible(&name), visible(&finding.title));
         for (label, words) in lines.iter().skip(1) {
-            text.push_str(&format!("  {label}: {}\n", visible(words)));
+            let _ = writeln!(text, "  {label}: {}", visible(words));
         }
     }
     text
