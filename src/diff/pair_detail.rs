@@ -380,7 +380,7 @@ mod tests {
             trace.store.spans[2].id = trace.store.spans[1].id;
         }
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
-        let tree = pair::compare(traces, Pair::default(), &options).tree;
+        let tree = pair::compare(&traces, Pair::default(), &options).tree;
         let details = PairDetails::new(&traces);
         let values: Vec<_> = tree.iter().map(|node| lines(&details.of(&traces, node)).remove(0)).collect();
         let expected = ["root", "client", "server"].map(|value| format!("equal Span k {value} → {value}"));
@@ -391,7 +391,7 @@ mod tests {
     fn a_row_of_other_traces_is_empty() {
         let traces = fixture::pair("a x 9ms {k=v}", "a x 9ms {k=v}");
         let options = DiffOptions { tree: true, ..DiffOptions::default() };
-        let tree = pair::compare(traces, Pair::default(), &options).tree;
+        let tree = pair::compare(&traces, Pair::default(), &options).tree;
         let none = fixture::pair("", "");
         let empty = PairDetails::new(&none);
         assert_eq!(empty.of(&none, &tree[0]), NodeDetail::default());

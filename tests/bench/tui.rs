@@ -170,7 +170,7 @@ impl Running {
         let child = pair.slave.spawn_command(command).unwrap();
         let (sender, bytes) = channel();
         std::thread::spawn(move || {
-            let mut buffer = [0u8; 1 << 16];
+            let mut buffer = vec![0u8; 1 << 16];
             while let Ok(read) = reader.read(&mut buffer) {
                 let chunk = buffer.get(..read).unwrap_or_default().to_vec();
                 if read == 0 || sender.send((Instant::now(), chunk)).is_err() {
