@@ -3,7 +3,7 @@
 use crate::diff::{Day, Diff, DiffOptions, InputSide, Policy, Verdict, gate};
 use crate::diff::{pair, population};
 use crate::ingest::{self, Context, InputFormat};
-use crate::model::{Pair, Trace, Warnings};
+use crate::model::{Limits, Pair, Symbols, Trace, TraceId, Warnings};
 use std::io::Read;
 
 pub use crate::generate;
@@ -56,6 +56,18 @@ pub fn compare_populations(profiles: &Pair<Profile>, inputs: Pair<InputSide>, op
 /// Judges a comparison by a policy.
 pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
     gate::judge(diff, policy, today)
+}
+
+/// One trace that a profile keeps as an example, read as if it were an input.
+pub fn open_example(otlp: &[u8], id: TraceId, limits: &Limits, side: InputSide) -> Result<SideInput, SelectError> {
+    let mut selection = Selection::new(TracePrefix::parse(&id.to_string()), limits);
+    let (mut symbols, mut input) = (Symbols::default(), otlp);
+    let report = ReadReport::default();
+    let mut context = Context { limits: *limits, symbols: &mut symbols, sink: &mut selection, report };
+    // What cannot be read of it selects nothing, which is told.
+    let _ = read(&mut input, Some(InputFormat::OtlpProto), &mut context);
+    let selected = selection.finish(symbols)?;
+    Ok(SideInput { selected, side, hashes: Vec::new() })
 }
 
 /// Does `work` on both sides, at the same time where threads allow it.

@@ -100,6 +100,8 @@ pub struct InputSide {
     pub sha256: String,
     /// How the traces were sampled.
     pub sampling: Sampling,
+    /// Whether they were read from profiles: of their traces only examples of entry points are left.
+    pub of_profiles: bool,
     /// Bytes read, and of those the bytes that could not be used; zeros when that is not known.
     pub bytes: (u64, u64),
     /// What was not as it should be.

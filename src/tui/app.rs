@@ -174,6 +174,8 @@ pub struct App {
     pub swapped: bool,
     /// The example pair that is looked at instead of all traces.
     pub pair: Option<(TraceId, TraceId)>,
+    /// Swapped sides and example pair of what is seen: what was asked for and failed is given up again.
+    pub seen: (bool, Option<(TraceId, TraceId)>),
     /// Whether the mouse is on.
     pub mouse: bool,
     /// Whether values of attributes are masked in what leaves the session.
@@ -227,6 +229,7 @@ impl App {
             basis: Basis::default(),
             swapped: false,
             pair: None,
+            seen: (false, None),
             mouse: false,
             masked: true,
             notes: Vec::new(),
@@ -248,6 +251,7 @@ impl App {
         let path = self.path_of_cursor();
         let fingerprint = self.model.finding(self.finding).map(|finding| finding.fingerprint.clone());
         self.model = model;
+        self.seen = (self.swapped, self.pair);
         self.phase = Phase::Ready;
         self.detail = None;
         self.names = self.filter.names(&self.model);
@@ -257,6 +261,13 @@ impl App {
         self.rows.folds.flipped.clear();
         self.rows.folds.shown.clear();
         self.rebuild();
+        if !path.is_empty() {
+            // Who stood at a span stands there still, also where nothing changed around it.
+            let finding = self.finding;
+            self.reveal(self.node);
+            self.finding = finding;
+            self.settle();
+        }
     }
 
     /// Makes everything anew that depends on the model, the filter or the folds.

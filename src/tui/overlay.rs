@@ -173,7 +173,10 @@ pub fn example_pairs(app: &App) -> Vec<ExamplePair> {
     if app.model.diff.mode == Mode::Pair {
         return Vec::new();
     }
-    let Some((_, detail)) = app.detail.as_ref().filter(|(node, _)| *node == app.node) else { return Vec::new() };
+    // Of profiles only examples of entry points can be opened.
+    let inputs = &app.model.diff.inputs;
+    let node = if inputs.before.of_profiles || inputs.after.of_profiles { app.model.entry(app.node) } else { app.node };
+    let Some(detail) = app.model.node(node).and_then(|node| node.detail.as_deref()) else { return Vec::new() };
     let mut pairs: Vec<ExamplePair> = Vec::new();
     for after in &detail.examples.after {
         let same = detail.examples.before.iter().find(|before| before.role == after.role);

@@ -136,7 +136,9 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
 fn fail(app: &mut App, lines: Vec<String>) {
     app.progress = None;
     if app.phase == Phase::Ready {
-        app.message = lines.into_iter().next();
+        (app.swapped, app.pair) = app.seen;
+        // The way out matters as much as what went wrong.
+        app.message = Some(lines.join("; "));
     } else {
         app.phase = Phase::Failed(lines);
     }

@@ -6,9 +6,9 @@ use super::sides::{Origin, Sides};
 use crate::cli::args::Common;
 use crate::cli::config::Settings;
 use crate::cli::engine::{self, Profile, TracePrefix};
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, Problem};
 use crate::diff::{Diff, DiffOptions, InputSide, NodeDetail, Note, PairDetails, TreeNode};
-use crate::model::{Pair, Trace, TraceId};
+use crate::model::{Pair, Side, Trace, TraceId};
 use std::sync::OnceLock;
 
 /// Both sides, ready to be compared.
@@ -88,8 +88,40 @@ pub fn load(common: &Common, settings: &Settings, sides: &Sides) -> Result<Loade
     Ok(many(folded))
 }
 
+/// One trace of each side of populations: an example that a profile keeps, else read from the inputs. `ids` stand as the
+/// sides of what was loaded do, which may have been swapped since.
+pub fn open_pair(
+    common: &Common,
+    settings: &Settings,
+    (sides, loaded, swapped): (&Sides, &Loaded, bool),
+    ids: Pair<TraceId>,
+) -> Result<Option<Loaded>, Failure> {
+    let Loaded::Many(many) = loaded else { return Ok(None) };
+    let kept = |side: Side| {
+        let (profile, input) = (many.0.get(side), many.1.get(side));
+        let otlp = profile.example_of(*ids.get(side))?;
+        // What is said about the side is said of all its traces; of the one only where it came from.
+        let about = InputSide { sources: input.sources.clone(), sha256: input.sha256.clone(), ..InputSide::default() };
+        engine::open_example(&otlp, *ids.get(side), &settings.limits, about).ok()
+    };
+    if let (Some(before), Some(after)) = (kept(Side::Before), kept(Side::After)) {
+        return Ok(Some(one(Pair::new(before, after), settings)));
+    }
+    if many.1.before.of_profiles || many.1.after.of_profiles {
+        return Err(Problem::new("this trace is not in the profile, which keeps a few examples of each entry point")
+            .hint("O lists the pairs; or compare the traces that the profile was made of")
+            .into());
+    }
+    let given = if swapped { Pair::new(ids.after, ids.before) } else { ids };
+    let mut pair = load_pair(common, settings, sides, given)?;
+    if swapped {
+        pair.iter_mut().for_each(Loaded::swap);
+    }
+    Ok(pair)
+}
+
 /// Reads one trace of each side; `None` when the inputs hold several of that id.
-pub fn load_pair(
+fn load_pair(
     common: &Common,
     settings: &Settings,
     sides: &Sides,

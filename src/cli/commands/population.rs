@@ -45,6 +45,7 @@ impl Folded {
             window_ns: totals.window_ns,
             sha256: hash_of_hashes(&totals.inputs),
             sampling: sampling(totals),
+            of_profiles: self.of_profiles,
             bytes: totals.bytes,
             warnings,
         }

@@ -177,12 +177,9 @@ impl Owner {
                 None => None,
                 Some((before, after)) => {
                     let Some(sides) = &self.sides else { return Ok(Model::new(crate::diff::Diff::default())) };
-                    let ids = if request.swapped { Pair::new(after, before) } else { Pair::new(before, after) };
-                    let mut opened = load::load_pair(&self.common, &self.settings, sides, ids)?;
-                    if request.swapped {
-                        opened.iter_mut().for_each(Loaded::swap);
-                    }
-                    opened
+                    let Some(loaded) = &self.loaded else { return Ok(Model::new(crate::diff::Diff::default())) };
+                    let ids = Pair::new(before, after);
+                    load::open_pair(&self.common, &self.settings, (sides, loaded, request.swapped), ids)?
                 }
             };
             self.pair = request.pair;

@@ -178,6 +178,16 @@ impl Profile {
         }
     }
 
+    /// The whole trace of this id, an OTLP `TracesData` message, if it is an example of an entry point.
+    pub fn example_of(&self, id: TraceId) -> Option<Arc<[u8]>> {
+        let of_path = |exemplars: &Exemplars| {
+            let single = [&exemplars.fastest, &exemplars.slowest, &exemplars.failed];
+            let mut spans = exemplars.sample.iter().chain(single.into_iter().flatten());
+            spans.find(|span| span.trace_id == id).and_then(|span| exemplars.trace_of(span)).cloned()
+        };
+        self.paths.iter().find_map(|path| of_path(&path.state.exemplars))
+    }
+
     /// The messages of all examples, each once, sorted.
     pub fn example_traces(&self) -> BTreeSet<&[u8]> {
         let of_paths = self.paths.iter().flat_map(|path| path.state.exemplars.whole.traces.values());
