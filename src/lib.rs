@@ -48,6 +48,7 @@
 )]
 
 pub mod align;
+#[cfg_attr(not(feature = "tui"), allow(dead_code, reason = "the terminal UI asks for more than the other commands"))]
 pub mod cli;
 pub mod diff;
 pub mod generate;

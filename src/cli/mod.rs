@@ -17,6 +17,7 @@ mod halves;
 mod inputs;
 mod opened;
 mod output;
+mod peek;
 mod policy;
 mod progress;
 mod reading;

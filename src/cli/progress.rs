@@ -1,6 +1,7 @@
 //! How far reading is: on standard error and only when that is a terminal, or for a screen that asks.
 
 use super::engine::{Batch, Census, Sink};
+use super::peek::Peek;
 use crate::model::Symbols;
 use crate::report::units::count;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -18,6 +19,7 @@ struct Counts {
     /// Bytes there are in all; 0 when that is not known.
     of: AtomicU64,
     stop: AtomicBool,
+    peek: Peek,
 }
 
 #[cfg(feature = "tui")]
@@ -30,6 +32,13 @@ impl Gauge {
     /// Whether readers are to stop: the next piece that they ask for is an error.
     pub fn stop(&self, stop: bool) {
         self.0.stop.store(stop, Ordering::Relaxed);
+    }
+}
+
+impl Gauge {
+    /// What was folded so far.
+    pub fn peek(&self) -> &Peek {
+        &self.0.peek
     }
 }
 

@@ -156,6 +156,19 @@ impl Folder {
         self.warnings.merge(warnings);
     }
 
+    /// How many traces were added.
+    pub const fn traces(&self) -> u64 {
+        self.profile.totals.traces
+    }
+
+    /// A copy of the profile of all that was added so far, in canonical order.
+    pub fn so_far(&self) -> Profile {
+        let mut profile = self.profile.clone();
+        profile.strings = self.memory.strings.clone();
+        profile.totals.warnings.merge(&self.warnings);
+        profile.into_canonical()
+    }
+
     /// The profile of all that was added, in canonical order.
     pub fn finish(mut self) -> Profile {
         self.profile.strings = self.memory.strings;

@@ -136,6 +136,8 @@ pub struct App {
     pub model: Arc<Model>,
     /// Whether it is there.
     pub phase: Phase,
+    /// Whether it was made of a part of the inputs, the rest being read still.
+    pub provisional: bool,
     /// What is being done in the background.
     pub progress: Option<Progress>,
     /// How it looks.
@@ -210,6 +212,7 @@ impl App {
         App {
             model: empty,
             phase: Phase::Loading,
+            provisional: false,
             progress: None,
             look,
             size,

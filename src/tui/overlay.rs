@@ -364,7 +364,7 @@ fn pieces(line: &str, width: usize) -> Vec<String> {
 pub fn draw(app: &App, overlay: &Overlay, canvas: &mut Canvas<'_>) {
     match overlay {
         Overlay::Commands { input, list, help } => draw_commands(app, (input, list, *help), canvas),
-        Overlay::Ask { asked, input } => draw_ask(app, asked, input, canvas),
+        Overlay::Ask { asked, input } => draw_ask(asked, input, canvas),
         Overlay::Pairs(list) => draw_pairs(app, list, canvas),
         Overlay::Pager { title, text, top } => {
             canvas.clear();
@@ -422,7 +422,7 @@ fn draw_commands(app: &App, (input, list, help): (&Input, &List, bool), canvas: 
     canvas.line(canvas.height().saturating_sub(1), &line);
 }
 
-fn draw_ask(app: &App, asked: &Asked, input: &Input, canvas: &mut Canvas<'_>) {
+fn draw_ask(asked: &Asked, input: &Input, canvas: &mut Canvas<'_>) {
     let label = match asked {
         Asked::Filter(_) => "filter (words, 'exact, !not, service:x, kind:added, delta>10ms): ",
         Asked::Note => "note: ",
@@ -443,7 +443,6 @@ fn draw_ask(app: &App, asked: &Asked, input: &Input, canvas: &mut Canvas<'_>) {
     line.add(Token::Plain, &before.chars().skip(hidden).collect::<String>());
     let mut rest = input.text.chars().skip(input.at);
     line.add(Token::Cursor, &rest.next().unwrap_or(' ').to_string()).add(Token::Plain, &rest.collect::<String>());
-    let _ = app;
     canvas.line(0, &line);
 }
 

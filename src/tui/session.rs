@@ -1,6 +1,6 @@
 //! Between the state and the world: effects become jobs, and whoever owns files and inputs answers them.
 
-use super::app::{App, Phase, Progress};
+use super::app::{App, Phase};
 use super::model::Model;
 use super::update::{Effect, Msg, Request, Step, update};
 use crate::diff::NodeDetail;
@@ -31,10 +31,10 @@ pub enum Job {
     Log(Step),
 }
 
-/// Does jobs. Each may take long, tells how far it is, and stops when it is told to.
+/// Does jobs. Each may take long, tells how far it is and what it knows so far, and stops when it is told to.
 pub trait Host: Send {
     /// Does one job; the answer goes into the state.
-    fn run(&mut self, job: Job, progress: &dyn Fn(Progress), cancel: &AtomicBool) -> Option<Msg>;
+    fn run(&mut self, job: Job, tell: &dyn Fn(Msg), cancel: &AtomicBool) -> Option<Msg>;
 }
 
 /// What an effect asks of the host; the effect itself where the terminal has to do it.
@@ -92,7 +92,7 @@ pub struct Driven {
 pub struct Fixed(pub Arc<Model>);
 
 impl Host for Fixed {
-    fn run(&mut self, job: Job, _: &dyn Fn(Progress), _: &AtomicBool) -> Option<Msg> {
+    fn run(&mut self, job: Job, _: &dyn Fn(Msg), _: &AtomicBool) -> Option<Msg> {
         match job {
             Job::Compare(_) => Some(Msg::Model(Arc::clone(&self.0))),
             Job::Detail(node, model) => {

@@ -27,6 +27,8 @@ pub enum Msg {
     Resize(u16, u16),
     /// A comparison is there.
     Model(Arc<Model>),
+    /// A comparison of what was read so far; the whole one follows.
+    Provisional(Arc<Model>),
     /// A comparison could not be made: lines to show.
     Failed(Vec<String>),
     /// How far the work in the background is; `None` when it is done.
@@ -108,8 +110,16 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
         }
         Msg::Model(model) => {
             app.take(model);
-            app.progress = None;
+            (app.progress, app.provisional) = (None, false);
             ask_detail(app)
+        }
+        Msg::Provisional(model) => {
+            // What is complete is not replaced by less.
+            if app.phase != Phase::Ready || app.provisional {
+                app.take(model);
+                app.provisional = true;
+            }
+            Vec::new()
         }
         Msg::Failed(lines) => {
             fail(app, lines);
@@ -230,7 +240,12 @@ pub fn run(app: &mut App, command: &'static Command) -> Vec<Effect> {
     effects
 }
 
-fn ask_detail(app: &App) -> Vec<Effect> {
+fn ask_detail(app: &mut App) -> Vec<Effect> {
+    // Of many traces the tree itself knows all.
+    if let Some(detail) = app.model.node(app.node).and_then(|node| node.detail.as_deref()) {
+        app.detail = Some((app.node, Arc::new(detail.clone())));
+        return Vec::new();
+    }
     let known = app.detail.as_ref().is_some_and(|(node, _)| *node == app.node);
     if known || app.model.is_empty() { Vec::new() } else { vec![Effect::Detail(app.node)] }
 }

@@ -210,7 +210,10 @@ fn state(app: &App, canvas: &mut Canvas<'_>) {
     let mut right = canvas.new_line();
     if let Some(progress) = &app.progress {
         let share = progress.share.map_or_else(String::new, |share| format!(" {}", units::percent(share)));
-        right.add(Token::Strong, &format!("{}{share}, ^c cancels ", progress.what));
+        let part = if app.provisional { "provisional: " } else { "" };
+        right.add(Token::Strong, &format!("{part}{}{share}, ^c cancels ", progress.what));
+    } else if app.provisional {
+        right.add(Token::Strong, "provisional: a part of the inputs ");
     } else if !app.filter.is_empty() {
         right.add(Token::Match, &format!("filter: {}", app.filter.text)).spaces(1);
     } else if app.pair.is_some() {

@@ -377,6 +377,20 @@ fn a_filter_hides_and_its_removal_shows_again() {
 }
 
 #[test]
+fn what_is_complete_is_not_replaced_by_less() {
+    let (part, whole) = (Arc::new(Model::new(diff(5, 10))), Arc::new(Model::new(diff(5, 40))));
+    let mut app = App::new(COLORED, (100, 30), Arc::new(Model::new(Diff::default())));
+    let mut host = Fixed(Arc::clone(&whole));
+    settle(&mut app, &mut host, Msg::Provisional(Arc::clone(&part)));
+    assert!(app.provisional && app.model.len() == 10);
+    assert!(headless::text(&app).contains("provisional"), "it must be said");
+    settle(&mut app, &mut host, Msg::Model(whole));
+    assert!(!app.provisional && app.model.len() == 40);
+    settle(&mut app, &mut host, Msg::Provisional(part));
+    assert!(!app.provisional && app.model.len() == 40);
+}
+
+#[test]
 fn jumps_lead_back_and_forth() {
     let (mut app, mut host) = app(diff(5, 40), COLORED, (100, 30));
     press(&mut app, &mut host, "23");

@@ -34,7 +34,6 @@ impl Loaded {
     }
 
     /// All that is known of a node of the merged tree.
-    #[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "only the terminal UI asks for it"))]
     pub fn detail(&self, node: &TreeNode) -> NodeDetail {
         match self {
             Loaded::One(one) => one.2.get_or_init(|| PairDetails::new(&one.0)).of(&one.0, node),
@@ -43,7 +42,6 @@ impl Loaded {
     }
 
     /// Before becomes after.
-    #[cfg_attr(not(feature = "tui"), expect(dead_code, reason = "only the terminal UI asks for it"))]
     pub fn swap(&mut self) {
         fn swap<T>(pair: &mut Pair<T>) {
             std::mem::swap(&mut pair.before, &mut pair.after);

@@ -11,7 +11,8 @@ use crate::cli::engine::{
 use crate::cli::error::Problem;
 use crate::cli::inputs::Source;
 use crate::cli::opened::Opened;
-use crate::cli::progress::Progress;
+use crate::cli::peek::Peeked;
+use crate::cli::progress::{Gauge, Progress};
 use crate::cli::reading::{Found, Reader, hash_of_hashes, total_bytes};
 use crate::diff::{InputSide, Note, Sampling};
 use crate::model::profile::Totals;
@@ -117,16 +118,28 @@ pub fn fold_both(common: &Common, settings: &Settings, sides: &Sides) -> Result<
 fn fold(pair: &Pair<Opening>, side: Side, filter: &Filter, reader: Reader<'_>) -> Result<Folded, Vec<Problem>> {
     let opening = pair.get(side);
     match opening.inputs.wanted {
-        None => fold_list(opening, filter, reader),
+        None => fold_side(opening, filter, reader, Some(side)),
         Some(wanted) => fold_one(&pair.as_ref(), side, wanted, filter, reader),
     }
 }
 
 /// Folds all that one list of inputs holds.
 pub fn fold_list(opening: &Opening, filter: &Filter, reader: Reader<'_>) -> Result<Folded, Vec<Problem>> {
-    let mut sink = Filtered::new(filter.clone(), Folder::new(&reader.settings.limits));
+    fold_side(opening, filter, reader, None)
+}
+
+/// Folds all that one list of inputs holds; whoever looks at a side meanwhile sees what was folded so far.
+fn fold_side(
+    opening: &Opening,
+    filter: &Filter,
+    reader: Reader<'_>,
+    side: Option<Side>,
+) -> Result<Folded, Vec<Problem>> {
+    let sink = Filtered::new(filter.clone(), Folder::new(&reader.settings.limits));
+    let peek = reader.settings.gauge.as_ref().map(Gauge::peek).zip(side);
+    let mut sink = Peeked { sink, peek };
     let streamed = stream(&opening.those(false), &mut sink, reader)?;
-    let mut profile = sink.folder.finish();
+    let mut profile = sink.finish();
     streamed.tell(&mut profile.totals);
     let (mut twice, mut problems) = (Vec::new(), Vec::new());
     let profiles = opening.those(true);

@@ -10,9 +10,11 @@ use super::load::{self, Loaded};
 use super::sides::{self, Sides};
 use crate::cli::args::{Color, Common, SideArgs, TuiArgs};
 use crate::cli::config::{Settings, settings};
+use crate::cli::engine::{self, Profile};
 use crate::cli::error::Failure;
 use crate::cli::progress::Gauge;
 use crate::cli::{accept, exit, output};
+use crate::diff::{DiffOptions, InputSide};
 use crate::model::{Pair, units};
 use crate::tui::action::Screen;
 use crate::tui::app::{App, Phase, Progress};
@@ -26,10 +28,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How often it is told how far a comparison is.
 const TICK: Duration = Duration::from_millis(100);
+/// When what was read so far is compared for the first time; then three times as late each time.
+const FIRST_LOOK: Duration = Duration::from_millis(300);
 
 /// Runs the command.
 pub fn run(common: &Common, args: &TuiArgs) -> Result<ExitCode, Failure> {
@@ -83,6 +87,17 @@ fn render(
     Ok(ExitCode::from(if app.phase == Phase::Ready { exit::DONE } else { exit::ERROR }))
 }
 
+/// Compares what was read so far.
+fn so_far(profiles: &Pair<Profile>, options: &DiffOptions) -> Model {
+    let inputs = profiles.as_ref().map(|profile| InputSide {
+        traces: profile.totals.traces,
+        spans: profile.totals.spans,
+        window_ns: profile.totals.window_ns,
+        ..InputSide::default()
+    });
+    Model::new(engine::compare_populations(profiles, inputs, options))
+}
+
 fn how_far(gauge: &Gauge) -> Progress {
     match gauge.bytes() {
         (read, 0) => Progress { what: format!("reading, {} so far", units::bytes(read)), share: None },
@@ -105,9 +120,9 @@ fn look(settings: &Settings, common: &Common, args: &TuiArgs) -> Look {
 struct Played<'a>(&'a mut Owner);
 
 impl Host for Played<'_> {
-    fn run(&mut self, job: Job, progress: &dyn Fn(Progress), cancel: &AtomicBool) -> Option<Msg> {
+    fn run(&mut self, job: Job, tell: &dyn Fn(Msg), cancel: &AtomicBool) -> Option<Msg> {
         match job {
-            Job::Compare(_) | Job::Detail(..) => self.0.run(job, progress, cancel),
+            Job::Compare(_) | Job::Detail(..) => self.0.run(job, tell, cancel),
             Job::Write(..) | Job::Accept { .. } | Job::Log(_) => None,
         }
     }
@@ -138,14 +153,11 @@ impl Owner {
     }
 
     /// Compares on a thread of its own, and meanwhile tells how far it is and hears whether it is to stop.
-    fn watched(
-        &mut self,
-        request: Request,
-        progress: &dyn Fn(Progress),
-        cancel: &AtomicBool,
-    ) -> Result<Model, Failure> {
+    fn watched(&mut self, request: Request, tell: &dyn Fn(Msg), cancel: &AtomicBool) -> Result<Model, Failure> {
         let gauge = self.settings.gauge.get_or_insert_default().clone();
         gauge.stop(false);
+        let (options, started) = (self.settings.options.clone(), Instant::now());
+        let mut next = FIRST_LOOK;
         std::thread::scope(|scope| {
             let (done, ended) = channel::<()>();
             let work = scope.spawn(move || {
@@ -154,7 +166,14 @@ impl Owner {
             });
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
                 gauge.stop(cancel.load(Ordering::Relaxed));
-                progress(how_far(&gauge));
+                tell(Msg::Progress(Some(how_far(&gauge))));
+                if started.elapsed() >= next {
+                    gauge.peek().ask();
+                    next *= 3;
+                }
+                if let Some(profiles) = gauge.peek().take() {
+                    tell(Msg::Provisional(Arc::new(so_far(&profiles, &options))));
+                }
             }
             work.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
@@ -194,9 +213,9 @@ impl Owner {
 }
 
 impl Host for Owner {
-    fn run(&mut self, job: Job, progress: &dyn Fn(Progress), cancel: &AtomicBool) -> Option<Msg> {
+    fn run(&mut self, job: Job, tell: &dyn Fn(Msg), cancel: &AtomicBool) -> Option<Msg> {
         match job {
-            Job::Compare(request) => Some(match self.watched(request, progress, cancel) {
+            Job::Compare(request) => Some(match self.watched(request, tell, cancel) {
                 Ok(model) => Msg::Model(Arc::new(model)),
                 Err(_) if cancel.load(Ordering::Relaxed) => Msg::Failed(vec!["cancelled".to_owned()]),
                 Err(failure) => {

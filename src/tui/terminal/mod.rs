@@ -77,8 +77,8 @@ pub enum Event {
     Deaf(io::Error),
     /// A signal.
     Signal(i32),
-    /// How far the worker is.
-    Progress(Progress),
+    /// How far the worker is with a job, and what it knows so far.
+    Told(u64, Msg),
     /// The worker has done a job.
     Done(Done),
 }
@@ -263,7 +263,10 @@ impl<W: Write> Desk<'_, W> {
             Event::Signal(SIGTSTP) => self.suspend()?,
             Event::Signal(SIGCONT) => self.resume()?,
             Event::Signal(signal) => self.end = Some(Ok(End::Signal(signal))),
-            Event::Progress(progress) => self.apply(Msg::Progress(Some(progress)), false),
+            Event::Told(number, msg) if number == self.compare || matches!(msg, Msg::Progress(_)) => {
+                self.apply(msg, false);
+            }
+            Event::Told(..) => {}
             Event::Done(done) => self.on_done(done),
         }
         Ok(())

@@ -75,10 +75,10 @@ fn work(mut host: Box<dyn Host>, jobs: &Receiver<Numbered>, events: &Sender<Even
         }
         let Some((number, job)) = queue.pop_front() else { continue };
         cancel.store(false, Ordering::Relaxed);
-        let progress = |progress| {
-            let _ = events.send(Event::Progress(progress));
+        let tell = |msg| {
+            let _ = events.send(Event::Told(number, msg));
         };
-        let answer = catch_unwind(AssertUnwindSafe(|| host.run(job, &progress, cancel)))
+        let answer = catch_unwind(AssertUnwindSafe(|| host.run(job, &tell, cancel)))
             .unwrap_or_else(|panic| Some(Msg::Failed(bug(&*panic))));
         if events.send(Event::Done(Done { number, answer })).is_err() {
             return;
@@ -131,7 +131,6 @@ fn bug(panic: &(dyn std::any::Any + Send)) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::diff::Diff;
-    use crate::tui::app::Progress;
     use crate::tui::model::Model;
     use crate::tui::update::Request;
     use std::time::Duration;
@@ -139,7 +138,7 @@ mod tests {
     struct Fragile;
 
     impl Host for Fragile {
-        fn run(&mut self, job: Job, _: &dyn Fn(Progress), _: &AtomicBool) -> Option<Msg> {
+        fn run(&mut self, job: Job, _: &dyn Fn(Msg), _: &AtomicBool) -> Option<Msg> {
             match job {
                 Job::Write(name, _) => Some(Msg::Said(name.to_owned())),
                 _ => panic!("glass"),
