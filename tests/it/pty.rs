@@ -245,6 +245,36 @@ fn signals_end_it_in_order_and_a_lost_connection_saves_the_session() {
 }
 
 #[test]
+fn a_panic_in_any_thread_leaves_the_terminal_in_order() {
+    if !cfg!(debug_assertions) {
+        eprintln!("skipped: only debug builds panic on demand");
+        return;
+    }
+    let desk = Desk::new();
+    let panicking = |place: &str| {
+        let mut command = desk.sample(&[]);
+        command.env("SPANDIFF_TEST_PANIC", place);
+        Terminal::start(command, 100, 24)
+    };
+    // A worker's is a remark; the screen goes on.
+    let mut terminal = panicking("worker");
+    terminal.until_shown("this is a bug in spandiff");
+    terminal.press_until("2", "[2 Tree]");
+    terminal.press_until("1", "[1 Findings]");
+    terminal.press("q");
+    assert!(terminal.end().success());
+    assert!(!terminal.is_alternate() && terminal.flags() == terminal.calm);
+
+    let mut terminal = panicking("screen");
+    terminal.until_shown(ADDED);
+    terminal.press("2");
+    assert_eq!(terminal.end().exit_code(), 2);
+    assert!(!terminal.is_alternate() && !terminal.parser.screen().hide_cursor());
+    assert!(terminal.text().contains("this is a bug in spandiff"), "{}", terminal.text());
+    assert_eq!(terminal.flags(), terminal.calm);
+}
+
+#[test]
 fn it_stops_and_goes_on() {
     let desk = Desk::new();
     let mut terminal = Terminal::start(desk.sample(&[]), 80, 24);

@@ -227,6 +227,7 @@ impl Host for Owner {
                 }
             }),
             Job::Detail(node, model) => {
+                terminal::panic_for_tests("worker");
                 let shown = self.opened.as_ref().or(self.loaded.as_ref());
                 let detail = model.node(node).zip(shown).map(|(node, loaded)| loaded.detail(node));
                 Some(Msg::Detail(node, Arc::new(detail.unwrap_or_default())))

@@ -183,6 +183,14 @@ fn run(app: &mut App, owner: Owner, world: &mut World<'_>, replay: Vec<Msg>) -> 
     ended
 }
 
+/// Panics in a debug build when `SPANDIFF_TEST_PANIC` names this place: what no test could bring about otherwise.
+#[expect(clippy::panic, reason = "that is what it is for")]
+pub(super) fn panic_for_tests(place: &str) {
+    if cfg!(debug_assertions) && look::variable("SPANDIFF_TEST_PANIC").is_some_and(|wanted| wanted == place) {
+        std::panic::panic_any("a test wants it");
+    }
+}
+
 fn restore() {
     let mut bytes = Vec::new();
     let _ = terminal::leaving(&mut bytes, true);
@@ -210,6 +218,7 @@ impl Outside for World<'_> {
     }
 
     fn keep(&mut self, step: &Step) -> Result<(), String> {
+        panic_for_tests("screen");
         self.session.keep(step)
     }
 
