@@ -20,8 +20,8 @@ pub struct TuiArgs {
     /// Form of the screen that is rendered
     #[arg(long = "as", value_name = "FORM", default_value = "text", value_parser = ["text", "ansi", "svg", "json"])]
     pub form: String,
-    /// Keys that are pressed first, such as 'j]c<Enter>'
-    #[arg(long, value_name = "KEYS", value_parser = keys)]
+    // Not as a doc comment: rustdoc takes a key for HTML.
+    #[arg(long, value_name = "KEYS", value_parser = keys, help = "Keys that are pressed first, such as 'j]c<Enter>'")]
     pub keys: Option<Keys>,
     /// Only ASCII
     #[arg(long, env = "SPANDIFF_ASCII", value_parser = clap::builder::FalseyValueParser::new())]
