@@ -227,9 +227,12 @@ fn rest(diff: &Diff) -> String {
         );
     }
     let others = diff.entry_points.first().filter(|_| diff.entry_points.len() == 1);
-    let unexplained = others.and_then(|entry| entry.attribution.iter().find(|row| row.finding.is_none()));
-    let together = unexplained
-        .map_or_else(String::new, |row| format!(", together {}", units::signed_duration(row.contribution_ns)));
+    // All that no finding covers, so that the column adds up to the change.
+    let together = others.filter(|entry| !entry.attribution.is_empty()).map_or_else(String::new, |entry| {
+        let rows = entry.attribution.iter().filter(|row| row.finding.is_none());
+        let sum = rows.fold(0i64, |sum, row| sum.saturating_add(row.contribution_ns));
+        format!(", together {}", units::signed_duration(sum))
+    });
     format!(
         "{text}⋯ {} unchanged, each |Δ| ≤ {}{together}",
         units::counted(diff.summary.unchanged_operations, "operation", "operations"),
