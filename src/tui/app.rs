@@ -64,6 +64,19 @@ impl List {
         self.top = self.top.clamp(lowest.min(highest), highest).min(len.saturating_sub(height));
     }
 
+    /// To the next of some rows in ascending order, or to the one before, round the ends. As much as can be of what
+    /// follows it is seen.
+    pub fn go_round(&mut self, stops: &[usize], forward: bool) {
+        let next = if forward {
+            stops.iter().find(|&&stop| stop > self.cursor).or(stops.first())
+        } else {
+            stops.iter().rfind(|&&stop| stop < self.cursor).or(stops.last())
+        };
+        if let Some(&stop) = next {
+            *self = List { cursor: stop, top: stop };
+        }
+    }
+
     /// Moves the cursor by rows, not beyond the ends.
     pub fn go(&mut self, by: isize, len: usize) {
         self.cursor = self.cursor.saturating_add_signed(by).min(len.saturating_sub(1));

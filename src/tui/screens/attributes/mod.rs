@@ -168,8 +168,8 @@ fn values(app: &App, row: &Difference, room: usize) -> String {
     let side = |side: &Option<String>| side.clone().unwrap_or_else(|| "—".to_owned());
     match row.change {
         Change::Changed => detail::short_change(&app.look, &side(&row.before), &side(&row.after), room),
-        Change::Added => detail::end_cut(&app.look, &side(&row.after), room),
-        Change::Removed => detail::end_cut(&app.look, &side(&row.before), room),
+        Change::Added => app.look.cut(&side(&row.after), room),
+        Change::Removed => app.look.cut(&side(&row.before), room),
     }
 }
 

@@ -19,7 +19,7 @@ use crate::tui::update::Effect;
 use items::{Item, LABEL, Section};
 use std::fmt::Write as _;
 
-pub use values::{Layout, end_cut, markdown as attribute_markdown, short_change, text as attribute_text};
+pub use values::{Layout, markdown as attribute_markdown, short_change, text as attribute_text};
 
 /// What this screen remembers.
 #[derive(Clone, Debug, Default)]
@@ -92,16 +92,7 @@ fn section(app: &mut App, forward: bool) {
         .filter(|(_, row)| items.get(row.item).is_some_and(|item| item.section().is_some()))
         .map(|(at, _)| at)
         .collect();
-    let cursor = app.details.list.cursor;
-    let next = if forward {
-        heads.iter().find(|&&head| head > cursor).or(heads.first())
-    } else {
-        heads.iter().rfind(|&&head| head < cursor).or(heads.last())
-    };
-    if let Some(&head) = next {
-        // As much of the section as can be is seen.
-        app.details.list = List { cursor: head, top: head };
-    }
+    app.details.list.go_round(&heads, forward);
 }
 
 /// All of the value under the cursor; the list of pairs for an example.

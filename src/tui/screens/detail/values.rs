@@ -178,7 +178,7 @@ impl Layout {
 /// Both sides of a change in one piece of text of at most so many columns, from shortly before the difference on.
 pub fn short_change(look: &Look, before: &str, after: &str, room: usize) -> String {
     if before == after {
-        return end_cut(look, after, room);
+        return look.cut(after, room);
     }
     if columns(look, before, room) + columns(look, after, room) + 4 <= room {
         return look.show(&format!("{before} → {after}")).into_owned();
@@ -188,19 +188,9 @@ pub fn short_change(look: &Look, before: &str, after: &str, room: usize) -> Stri
     let side = |text: &str| {
         let rest: String = text.chars().skip(skipped).take(half + 1).collect();
         let rest = if skipped > 0 { format!("…{rest}") } else { rest };
-        end_cut(look, &rest, half)
+        look.cut(&rest, half)
     };
     format!("{}{}{}", side(before), look.show(" → "), side(after))
-}
-
-/// The beginning of a text in so many columns, with an ellipsis where something is missing.
-pub fn end_cut(look: &Look, text: &str, width: usize) -> String {
-    let shown = look.show(text);
-    if shown.width() <= width {
-        return shown.into_owned();
-    }
-    let dots = look.show("…");
-    format!("{}{dots}", take(&shown, width.saturating_sub(dots.width())))
 }
 
 /// Characters that both texts begin with and that are left out so that the first difference is seen.

@@ -134,15 +134,7 @@ pub fn act(app: &mut App, action: Action) -> Option<Vec<Effect>> {
 fn section(app: &mut App, forward: bool) {
     let entries = entries(app);
     let heads: Vec<usize> = (0..entries.len()).filter(|&at| matches!(entries.get(at), Some(Entry::Head(..)))).collect();
-    let cursor = app.notes_screen.list.cursor;
-    let next = if forward {
-        heads.iter().find(|&&head| head > cursor).or(heads.first())
-    } else {
-        heads.iter().rfind(|&&head| head < cursor).or(heads.last())
-    };
-    if let Some(&head) = next {
-        app.notes_screen.list = List { cursor: head, top: head };
-    }
+    app.notes_screen.list.go_round(&heads, forward);
 }
 
 /// The cursor was moved: the node of all screens is the one of the note.
