@@ -16,7 +16,7 @@
 //! ```text
 //! floor 7  main.rs                     run, exit
 //! floor 6  cli                         paths, environment, streams, exit codes; wires all others
-//! floor 5  tui                         Diff → screens, keys → commands
+//! floor 5  tui | receiver              Diff → screens, keys → commands | sockets in, windows out
 //! floor 4  report                      Diff → bytes
 //! floor 3  diff                        alignment + statistics → findings, attribution, suspects, verdict
 //! floor 2  ingest | align | generate   bytes → traces | two trees → alignment | seeded traffic → bytes
@@ -54,6 +54,8 @@ pub mod diff;
 pub mod generate;
 pub mod ingest;
 pub mod model;
+#[cfg(feature = "receiver")]
+pub mod receiver;
 pub mod report;
 pub mod stats;
 #[cfg(feature = "tui")]

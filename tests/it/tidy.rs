@@ -15,7 +15,7 @@ const ROOMS: [(&str, &[&str]); 10] = [
     ("diff", &["model", "stats", "align"]),
     ("report", &["model", "diff"]),
     ("tui", &["model", "diff", "report"]),
-    ("receiver", &["model", "ingest"]),
+    ("receiver", &["model", "stats", "ingest", "diff", "report"]),
     ("cli", &["stats", "model", "ingest", "align", "generate", "diff", "report", "tui", "receiver"]),
 ];
 const FILE_LINES: usize = 500;
