@@ -53,3 +53,4 @@ mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;
 mod vectors;
+mod yaml;
