@@ -16,6 +16,8 @@ mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+#[cfg(feature = "receiver")]
+mod deploy;
 mod fold;
 mod fuzz_corpus;
 mod gate;
