@@ -4,5 +4,6 @@
 //! Invariant: a request is answered after admission, within a bound, whatever the sender does; an acknowledged span is
 //! never lost silently.
 
+pub mod capture;
 pub mod counters;
 pub mod moment;
