@@ -83,11 +83,12 @@ fn names(directory: &Path) -> Vec<String> {
 
 /// How often each span id stands in the bytes.
 fn spans_in(bytes: &[u8]) -> (BTreeMap<u64, u32>, ReadReport) {
-    let (mut store, mut symbols, mut report) = (SpanStore::default(), Symbols::default(), ReadReport::default());
+    let (mut store, mut symbols) = (SpanStore::default(), Symbols::default());
     let mut context =
-        Context { limits: Limits::default(), symbols: &mut symbols, sink: &mut store, report: &mut report };
+        Context { limits: Limits::default(), symbols: &mut symbols, sink: &mut store, report: ReadReport::default() };
     let mut input = bytes;
     read::read(&mut input, None, &mut context).unwrap();
+    let report = context.report;
     let mut found = BTreeMap::new();
     for span in &store.spans {
         *found.entry(span.id.0 - 1).or_insert(0) += 1;
@@ -315,14 +316,103 @@ fn every_way_to_sync_keeps_everything() {
 fn what_compresses_like_a_bomb_is_read_back() {
     let directory = tempfile::tempdir().unwrap();
     let mut capture = Capture::open(options(directory.path())).unwrap();
-    // 90 MB of spans that differ in nothing but what a sender controls: beyond what a reader allows without a ratio.
-    let body = request(0, 1).repeat(1_000_000);
+    // 78 MB of one span: more than a reader takes without looking at the ratio.
+    let body = request(0, 1).repeat(1_200_000);
     capture.add(Body::Proto(&body));
     capture.commit(at(0)).unwrap();
     capture.close().unwrap();
     let (found, report) = spans_in(&fs::read(files(directory.path()).remove(0)).unwrap());
-    assert_eq!(found, BTreeMap::from([(0, 1_000_000)]));
+    assert_eq!(found, BTreeMap::from([(0, 1_200_000)]));
     assert!(report.bytes > 64 << 20, "{}", report.bytes);
+}
+
+#[test]
+fn a_full_disk_costs_nothing_that_was_acknowledged_and_passes() {
+    if !cfg!(unix) {
+        eprintln!("skipped: no file size limit on this system");
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    // A largest file size stands in for a full disk: the write that passes it is cut short, and the next one fails.
+    let script = "ulimit -f 8; trap '' XFSZ; exec \"$0\" \"$@\"";
+    let mut process = child(directory.path(), 0, Some(script)).env("SPANDIFF_CAPTURE_LARGE", "1").spawn().unwrap();
+    let (mut acknowledged, mut refused) = (BTreeMap::new(), 0);
+    for (word, id) in lines(&mut process) {
+        match word.as_str() {
+            "ack" => acknowledged.extend(once(id..id + 8)),
+            _ => refused += 1,
+        }
+        if refused == 20 {
+            break;
+        }
+    }
+    process.kill().unwrap();
+    process.wait().unwrap();
+    assert!(acknowledged.len() > 8);
+    let found = captured(directory.path(), true);
+    assert!(acknowledged.keys().all(|id| found.get(id) == Some(&1)));
+    Capture::open(options(directory.path())).unwrap().close().unwrap();
+    assert!(acknowledged.keys().all(|id| captured(directory.path(), false).get(id) == Some(&1)));
+}
+
+/// A file system of its own with `bytes` of room, unmounted when it goes.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    /// `None` when this process may not mount one.
+    fn mount(bytes: u64) -> Option<Tmpfs> {
+        let directory = tempfile::tempdir().unwrap();
+        let size = format!("size={bytes}");
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(directory.path()).stderr(Stdio::null());
+        mount.status().is_ok_and(|status| status.success()).then_some(Tmpfs(directory))
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(self.0.path()).status();
+    }
+}
+
+#[test]
+fn a_full_disk_that_gets_room_again_is_used_again() {
+    let Some(disk) = Tmpfs::mount(1 << 20) else {
+        eprintln!("skipped: no right to mount a small file system");
+        return;
+    };
+    let directory = disk.0.path().join("capture");
+    for fsync in [Fsync::Always, Fsync::Interval(1_000_000), Fsync::Never] {
+        let ballast = disk.0.path().join("ballast");
+        fs::write(&ballast, vec![1; 900 << 10]).unwrap();
+        let options = CaptureOptions { fsync, file_bytes: 40_000, ..options(&directory) };
+        let mut capture = Capture::open(options.clone()).unwrap();
+        let (mut written, mut refused) = (BTreeMap::new(), 0);
+        let mut since = 0;
+        for id in 0.. {
+            capture.add(Body::Proto(&request(id * 20, 10)));
+            capture.add(Body::Json(json(id * 20 + 10, 10).as_bytes()));
+            match capture.commit(at(0)) {
+                Ok(()) => {
+                    written.extend(once(id * 20..id * 20 + 20));
+                    since += u32::from(refused == 5);
+                }
+                Err(CaptureError::Full(_)) => refused += 1,
+                Err(error) => panic!("{error}"),
+            }
+            if refused == 5 && ballast.exists() {
+                assert_eq!(captured(&directory, false), written, "nothing of what was refused");
+                fs::remove_file(&ballast).unwrap();
+            }
+            if since == 50 {
+                break;
+            }
+        }
+        assert_eq!((refused, options.counters.capture_failures.get()), (5, 5));
+        capture.close().unwrap();
+        assert_eq!(captured(&directory, false), written);
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }
 
 /// The child of the fault tests: writes until it is killed, and says on standard output what is acknowledged.
@@ -371,7 +461,7 @@ fn child(directory: &Path, first: u64, wrap: Option<&str>) -> Command {
 /// What the child says, line by line.
 fn lines(child: &mut Child) -> impl Iterator<Item = (String, u64)> + use<> {
     BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok).filter_map(|line| {
-        let (word, id) = line.split_once(' ')?;
+        let (word, id) = line.rsplit_once(' ')?;
         // The test harness may have written on the same line before.
         Some((word.rsplit("...").next()?.trim().to_owned(), id.parse().ok()?))
     })
