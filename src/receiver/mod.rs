@@ -10,6 +10,7 @@
 //! ```
 
 pub mod admission;
+pub mod capture;
 pub mod counters;
 pub mod decode;
 pub mod engine;

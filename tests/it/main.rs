@@ -11,6 +11,8 @@
 )]
 
 mod bad_input;
+#[cfg(feature = "receiver")]
+mod capture;
 mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
