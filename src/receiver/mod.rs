@@ -5,6 +5,8 @@
 //! never lost silently.
 
 pub mod board;
+pub mod cohort;
 pub mod counters;
 pub mod mark;
 pub mod moment;
+pub mod pipeline;
