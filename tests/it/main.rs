@@ -57,3 +57,4 @@ mod tui_state;
 mod vectors;
 #[cfg(feature = "receiver")]
 mod watch;
+mod yaml;
