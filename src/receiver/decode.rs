@@ -56,7 +56,8 @@ pub fn decode(
 ) -> Result<Decoded, Refusal> {
     let (batch, report) = match encoding {
         Encoding::Proto => {
-            if body.len() / SHORTEST_PROTO_SPAN > MOST_SPANS as usize && otlp_proto::count_usable_spans(body) > MOST_SPANS
+            if body.len() / SHORTEST_PROTO_SPAN > MOST_SPANS as usize
+                && otlp_proto::count_usable_spans(body) > MOST_SPANS
             {
                 return Err(too_many());
             }

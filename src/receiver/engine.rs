@@ -8,13 +8,15 @@
 //! is the order of arrival, and one thread takes more spans than a core's worth of network brings.
 
 use super::admission::Held;
+use super::capture::{Body, Capture};
 use super::counters::Counters;
 use super::decode::{Decoded, decode};
 use super::log::Log;
+use super::mark::Mark;
 use super::moment::{Clock, Moment};
+use super::pipeline::{Pipeline, Sealed};
 use super::refusal::{Kind, Refusal};
 use super::respond::{Accepted, Encoding};
-use crate::ingest::{Batch, ReadReport};
 use crate::model::{Limits, Symbols};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -49,6 +51,7 @@ pub struct Job {
 /// Something for the engine to do.
 enum Message {
     Job(Job),
+    Mark(Mark, oneshot::Sender<Mark>),
     Stop,
 }
 
@@ -65,33 +68,18 @@ impl Inbox {
         answer.await.unwrap_or_else(|_| Err(stopped()))
     }
 
+    /// Sets a mark, and gives it back with its time; `None` when the engine has stopped.
+    pub async fn mark(&self, mark: Mark) -> Option<Mark> {
+        let (reply, marked) = oneshot::channel();
+        self.0.send(Message::Mark(mark, reply)).ok()?;
+        marked.await.ok()
+    }
+
     /// Ends the engine, after all that was handed in.
     pub fn stop(&self) {
         // It may have ended already.
         let _ = self.0.send(Message::Stop);
     }
-}
-
-/// What is done with spans that were acknowledged.
-pub trait Downstream {
-    /// Takes the spans of one request.
-    fn batch(&mut self, batch: Batch, report: &ReadReport, symbols: &Symbols, now: Moment);
-    /// Lets time pass.
-    fn tick(&mut self, symbols: &Symbols, now: Moment);
-    /// Moves the names that are still needed into a fresh table.
-    fn renew(&mut self, symbols: &Symbols) -> Symbols;
-    /// Closes everything.
-    fn finish(&mut self, symbols: &Symbols, now: Moment);
-}
-
-/// What keeps bytes before they are acknowledged.
-pub trait Keeper {
-    /// Adds a body to the group.
-    fn add(&mut self, encoding: Encoding, body: &[u8]);
-    /// Writes the group; after an error nothing of it was written.
-    fn commit(&mut self, now: Moment) -> std::io::Result<()>;
-    /// Closes the files.
-    fn close(&mut self, now: Moment);
 }
 
 /// The parts of an engine.
@@ -104,10 +92,21 @@ pub struct Engine<'r> {
     pub log: Log,
     /// The time.
     pub clock: Clock,
-    /// What keeps bytes, if anything does.
-    pub keeper: Option<Box<dyn Keeper + 'r>>,
-    /// What folds, if anything does.
-    pub downstream: Option<Box<dyn Downstream + 'r>>,
+    /// What keeps bytes before they are acknowledged, if anything does.
+    pub capture: Option<Capture>,
+    /// What folds spans that were acknowledged, if anything does.
+    pub pipeline: Option<Pipeline<'r>>,
+    /// Takes the windows that were closed, and marks.
+    pub watch: Option<Box<dyn FnMut(Event) + 'r>>,
+}
+
+/// What the watch is told.
+#[derive(Debug)]
+pub enum Event {
+    /// Windows were closed.
+    Sealed(Vec<Sealed>),
+    /// A mark was set; with the number of the first window behind it.
+    Marked(Mark, u64),
 }
 
 /// A request that was decoded and is not answered yet.
@@ -132,15 +131,11 @@ impl Engine<'_> {
         let mut symbols = Symbols::default();
         let mut ticked_ns = 0;
         loop {
-            let first = match queue.0.recv_timeout(TICK) {
-                Ok(Message::Job(job)) => Some(job),
-                Err(RecvTimeoutError::Timeout) => None,
-                Ok(Message::Stop) | Err(RecvTimeoutError::Disconnected) => break,
+            let stop = match queue.0.recv_timeout(TICK) {
+                Ok(first) => self.group(first, queue, &mut symbols),
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
             };
-            let mut stop = false;
-            if let Some(first) = first {
-                stop = self.group(first, queue, &mut symbols);
-            }
             let now = self.clock.now();
             if now.steady_ns.saturating_sub(ticked_ns) >= TICK.as_nanos() as u64 {
                 ticked_ns = now.steady_ns;
@@ -151,28 +146,36 @@ impl Engine<'_> {
             }
         }
         let now = self.clock.now();
-        if let Some(downstream) = &mut self.downstream {
-            downstream.finish(&symbols, now);
-        }
-        if let Some(keeper) = &mut self.keeper {
-            keeper.close(now);
+        let sealed = self.pipeline.as_mut().map(|pipeline| pipeline.finish(&symbols, now)).unwrap_or_default();
+        self.tell(sealed);
+        if let Some(Err(error)) = self.capture.take().map(Capture::close) {
+            self.log.say("capture", || format!("the last file of the capture could not be finished: {error}"));
         }
     }
 
-    /// Takes the first request and all that wait behind it; true when told to stop.
-    fn group(&mut self, first: Job, queue: &Queue, symbols: &mut Symbols) -> bool {
+    /// Takes the first message and all that wait behind it; true when told to stop.
+    fn group(&mut self, first: Message, queue: &Queue, symbols: &mut Symbols) -> bool {
         let (mut pending, mut bytes, mut stop) = (Vec::new(), 0, false);
         let mut next = Some(first);
-        while let Some(job) = next.take() {
-            bytes += job.body.len();
-            pending.extend(self.decode(job, symbols));
-            if bytes >= GROUP_BYTES {
-                break;
+        while let Some(message) = next.take() {
+            match message {
+                Message::Job(job) => {
+                    bytes += job.body.len();
+                    pending.extend(self.decode(job, symbols));
+                }
+                Message::Mark(mark, reply) => {
+                    // What came before the mark belongs before it.
+                    self.finish_group(std::mem::take(&mut pending), symbols);
+                    let mark = self.mark(mark);
+                    let _ = reply.send(mark);
+                }
+                Message::Stop => {
+                    stop = true;
+                    break;
+                }
             }
-            match queue.0.try_recv() {
-                Ok(Message::Job(job)) => next = Some(job),
-                Ok(Message::Stop) => stop = true,
-                Err(_) => {}
+            if bytes < GROUP_BYTES {
+                next = queue.0.try_recv().ok();
             }
         }
         self.finish_group(pending, symbols);
@@ -181,7 +184,7 @@ impl Engine<'_> {
 
     /// Decodes a request, and answers it at once if it cannot be used.
     fn decode(&mut self, mut job: Job, symbols: &mut Symbols) -> Option<Pending> {
-        let kept = self.keeper.is_some() && job.encoding == Encoding::Json;
+        let kept = self.capture.is_some() && job.encoding == Encoding::Json;
         let len = job.body.len();
         let decoded = catch_unwind(AssertUnwindSafe(|| decode(job.encoding, &mut job.body, &self.limits, symbols)));
         let decoded = decoded.unwrap_or_else(|_| {
@@ -195,9 +198,12 @@ impl Engine<'_> {
                 return None;
             }
         };
-        if let Some(keeper) = self.keeper.as_mut().filter(|_| decoded.report.spans > 0) {
-            let body = if kept { job.body.as_slice() } else { decoded.batch.bytes.get(..len).unwrap_or_default() };
-            keeper.add(job.encoding, body);
+        if let Some(capture) = self.capture.as_mut().filter(|_| decoded.report.spans > 0) {
+            capture.add(if kept {
+                Body::Json(&job.body)
+            } else {
+                Body::Proto(decoded.batch.bytes.get(..len).unwrap_or_default())
+            });
         }
         Some(Pending { decoded, reply: job.reply, held: job.held })
     }
@@ -205,10 +211,9 @@ impl Engine<'_> {
     /// Keeps a group, answers it and folds it.
     fn finish_group(&mut self, pending: Vec<Pending>, symbols: &mut Symbols) {
         let now = self.clock.now();
-        if let Some(keeper) = &mut self.keeper
-            && let Err(error) = keeper.commit(now)
+        if let Some(capture) = &mut self.capture
+            && let Err(error) = capture.commit(now)
         {
-            self.counters.capture_failures.add(1);
             self.log.say("capture", || format!("cannot write the capture, so requests are refused for now: {error}"));
             for request in pending {
                 self.answer(request.reply, Err(Refusal::busy("the capture cannot be written at the moment")));
@@ -221,9 +226,9 @@ impl Engine<'_> {
             self.answer(reply, Ok(accepted));
             to_fold.push((batch, report, held));
         }
-        let Some(downstream) = &mut self.downstream else { return };
+        let Some(pipeline) = &mut self.pipeline else { return };
         for (batch, report, held) in to_fold {
-            downstream.batch(batch, &report, symbols, now);
+            pipeline.batch(batch, &report, symbols, now);
             drop(held);
         }
     }
@@ -246,12 +251,33 @@ impl Engine<'_> {
         let _ = reply.send(answer);
     }
 
+    /// Lets time pass: traces and windows are closed, files finished.
     fn tick(&mut self, symbols: &mut Symbols, now: Moment) {
-        if let Some(downstream) = &mut self.downstream {
-            downstream.tick(symbols, now);
+        let sealed = self.pipeline.as_mut().map(|pipeline| pipeline.tick(symbols, now)).unwrap_or_default();
+        self.tell(sealed);
+        if let Some(Err(error)) = self.capture.as_mut().map(|capture| capture.commit(now)) {
+            self.log.say("capture", || format!("the capture cannot be written: {error}"));
         }
         if symbols.len() > SYMBOLS || symbols.bytes() > SYMBOL_BYTES {
-            *symbols = self.downstream.as_mut().map_or_else(Symbols::default, |downstream| downstream.renew(symbols));
+            *symbols = self.pipeline.as_mut().map_or_else(Symbols::default, |pipeline| pipeline.renew(symbols));
+        }
+    }
+
+    fn mark(&mut self, mut mark: Mark) -> Mark {
+        let now = self.clock.now();
+        mark.unix_ns = now.unix_ns;
+        if let Some(pipeline) = &mut self.pipeline {
+            let window = pipeline.mark(&mut mark, now);
+            if let Some(watch) = &mut self.watch {
+                watch(Event::Marked(mark.clone(), window));
+            }
+        }
+        mark
+    }
+
+    fn tell(&mut self, sealed: Vec<Sealed>) {
+        if let Some(watch) = self.watch.as_mut().filter(|_| !sealed.is_empty()) {
+            watch(Event::Sealed(sealed));
         }
     }
 }

@@ -50,9 +50,8 @@ async fn call(service: &Service, request: Request<Incoming>) -> Answer {
     let signal = signal(request.uri().path(), service.discards_others)?;
     let encoding = request.headers().get("grpc-encoding");
     let coding = encoding.map_or(Some(Coding::Identity), |value| Coding::of_grpc(value.to_str().unwrap_or("?")));
-    let coding = coding.ok_or_else(|| {
-        Refusal::new(Kind::Unsupported, format!("the grpc-encoding is none of {GRPC_CODINGS}"))
-    })?;
+    let coding = coding
+        .ok_or_else(|| Refusal::new(Kind::Unsupported, format!("the grpc-encoding is none of {GRPC_CODINGS}")))?;
     let mut held = service.admission.enter().await?;
     let most = service.most_bytes.saturating_add(ENVELOPE as u64);
     let body = service.collect(request, most, &mut held).await?;
@@ -86,7 +85,9 @@ fn open(mut body: Vec<u8>, coding: Coding, limit: u64) -> Result<(Vec<u8>, Codin
     }
     let coding = match flag {
         0 => Coding::Identity,
-        1 if coding == Coding::Identity => return Err(broken("the message is compressed, and no grpc-encoding says how")),
+        1 if coding == Coding::Identity => {
+            return Err(broken("the message is compressed, and no grpc-encoding says how"));
+        }
         1 if message.is_empty() => return Err(empty(coding)),
         1 => coding,
         _ => return Err(broken("the envelope of the message is broken")),

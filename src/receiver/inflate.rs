@@ -77,9 +77,8 @@ impl Coding {
 
     /// Undoes it: at most `limit` bytes, each of which `held` pays for.
     pub fn inflate(self, body: &[u8], limit: u64, held: &mut Held) -> Result<Vec<u8>, Refusal> {
-        let broken = |error: std::io::Error| {
-            Refusal::invalid(format!("the body is not valid {}: {error}", self.name()))
-        };
+        let broken =
+            |error: std::io::Error| Refusal::invalid(format!("the body is not valid {}: {error}", self.name()));
         match self {
             Coding::Identity => drain(body, limit, held),
             Coding::Gzip => drain(flate2::read::MultiGzDecoder::new(body), limit, held),

@@ -10,15 +10,19 @@
 //! ```
 
 pub mod admission;
+pub mod board;
 pub mod capture;
+pub mod cohort;
 pub mod counters;
 pub mod decode;
 pub mod engine;
 mod grpc;
 pub mod inflate;
 pub mod log;
+pub mod mark;
 pub mod moment;
 pub mod options;
+pub mod pipeline;
 pub mod refusal;
 pub mod request;
 pub mod respond;
@@ -26,9 +30,3 @@ pub mod run;
 pub mod serve;
 pub mod tls;
 pub mod token;
-pub mod board;
-pub mod cohort;
-pub mod counters;
-pub mod mark;
-pub mod moment;
-pub mod pipeline;

@@ -22,8 +22,6 @@ use std::time::Duration;
 /// Bytes that are reserved for a body because its sender says that it is so long. More is reserved as more comes.
 const RESERVED: u64 = 256 << 10;
 
-
-
 /// What every request needs.
 pub struct Service {
     /// The door.
@@ -126,9 +124,8 @@ impl Service {
         let most = self.most_bytes;
         let work = move || {
             // Decoders are other people's code, and these bytes are a stranger's.
-            let inflated = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                coding.inflate(&body, most, &mut held)
-            }));
+            let inflated =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| coding.inflate(&body, most, &mut held)));
             let result = inflated.unwrap_or_else(|_| Err(Refusal::invalid("the body cannot be decompressed")));
             held.shrink(body.len() as u64);
             result.map(|inflated| (inflated, held))

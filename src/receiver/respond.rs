@@ -98,7 +98,8 @@ fn success(accepted: &Accepted, encoding: Encoding) -> Vec<u8> {
             let message = json_text(&accepted.message);
             // A 64-bit number is text in protobuf's JSON.
             let rejected = accepted.rejected;
-            format!("{{\"partialSuccess\":{{\"rejectedSpans\":\"{rejected}\",\"errorMessage\":{message}}}}}").into_bytes()
+            format!("{{\"partialSuccess\":{{\"rejectedSpans\":\"{rejected}\",\"errorMessage\":{message}}}}}")
+                .into_bytes()
         }
     }
 }
@@ -267,7 +268,10 @@ mod tests {
     #[test]
     fn r_05_errors_are_a_status_in_both_encodings() {
         let response = http(&Err(Refusal::invalid("no")), Encoding::Json);
-        assert_eq!((response.status().as_u16(), &response.headers()[CONTENT_TYPE]), (400, &HeaderValue::from_static("application/json")));
+        assert_eq!(
+            (response.status().as_u16(), &response.headers()[CONTENT_TYPE]),
+            (400, &HeaderValue::from_static("application/json"))
+        );
         let text = status(&Refusal::invalid("no"), Encoding::Json);
         let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!((&value["code"], &value["message"]), (&3.into(), &"no".into()));

@@ -55,9 +55,11 @@ impl Sockets {
     pub fn bind(options: &Options) -> Result<Sockets, StartError> {
         let tcp = |option, address: Option<SocketAddr>| match address {
             None => Ok(None),
-            Some(address) => Listener::tcp(address)
-                .map(Some)
-                .map_err(|error| StartError::Listen { option, place: address.to_string(), error }),
+            Some(address) => Listener::tcp(address).map(Some).map_err(|error| StartError::Listen {
+                option,
+                place: address.to_string(),
+                error,
+            }),
         };
         let unix = options.unix_socket.as_ref().map(|path| {
             Listener::unix(path).map_err(|error| StartError::Listen {

@@ -48,7 +48,8 @@ mod tests {
             token.admits(&headers)
         };
         assert!(admits("Bearer secret-7") && admits("bearer secret-7"));
-        for wrong in ["Bearer secret-", "Bearer secret-77", "Bearer ", "secret-7", "Basic secret-7", "Bearer secret-8"] {
+        for wrong in ["Bearer secret-", "Bearer secret-77", "Bearer ", "secret-7", "Basic secret-7", "Bearer secret-8"]
+        {
             assert!(!admits(wrong), "{wrong}");
         }
         assert!(!token.admits(&HeaderMap::new()));

@@ -3,15 +3,21 @@
 mod options;
 
 use crate::cli::args::{Common, ReceiveArgs};
-use crate::cli::config::settings;
+use crate::cli::config::{Settings, settings};
 use crate::cli::error::{Failure, Problem, warn};
 use crate::cli::exit;
+use crate::ingest::Rules;
+use crate::model::Limits;
+use crate::receiver::capture::{Capture, CaptureOptions};
 use crate::receiver::counters::Counters;
 use crate::receiver::engine::{self, Engine};
 use crate::receiver::log::Log;
 use crate::receiver::moment::Clock;
+use crate::receiver::options::Options;
+use crate::receiver::pipeline::{Pipeline, PipelineOptions};
 use crate::receiver::run::{End, Parts, Sockets, StartError, run as serve};
 use crate::report::escape::visible;
+use crate::report::units::{bytes, counted};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,22 +31,79 @@ pub fn run(common: &Common, args: &ReceiveArgs) -> Result<ExitCode, Failure> {
     let counters = Arc::new(Counters::default());
     let sockets = Sockets::bind(&options).map_err(explain)?;
     let ready = ready_line(&sockets);
+    let capture = options::capture(&args, &counters)?.map(|options| open_capture(options, common)).transpose()?;
     let (inbox, queue) = engine::inbox();
-    let plan = (options.limits, Arc::clone(&counters), options.log.clone());
-    let engine = move |queue: &engine::Queue| {
-        let (limits, counters, log) = plan;
-        let clock = Clock::start();
-        Engine { limits, counters, log, clock, keeper: None, downstream: None }.run(queue);
+    let plan = Plan {
+        limits: limits(&options, &settings),
+        rules: settings.rules,
+        counters: Arc::clone(&counters),
+        log: options.log.clone(),
+        capture,
+        pipeline: options::pipeline(&args)?,
     };
+    let engine = move |queue: &engine::Queue| plan.run(queue);
     let parts = Parts { sockets, counters, inbox, queue, engine: Box::new(engine), admin: None };
     if options.is_public() {
-        warn(common.quiet, "listening beyond this machine: whoever reaches the port can send, see --token-file and TLS");
+        warn(
+            common.quiet,
+            "listening beyond this machine: whoever reaches the port can send, see --token-file and TLS",
+        );
     }
     let end = serve(&options, parts, || say_ready(&ready)).map_err(explain)?;
     if end == End::Cut {
         warn(common.quiet, "stopped before everything was written: the time for stopping was over");
     }
     Ok(ExitCode::from(exit::DONE))
+}
+
+/// What the engine's thread needs to build its engine.
+struct Plan {
+    limits: Limits,
+    rules: Rules,
+    counters: Arc<Counters>,
+    log: Log,
+    capture: Option<Capture>,
+    pipeline: Option<PipelineOptions>,
+}
+
+impl Plan {
+    fn run(self, queue: &engine::Queue) {
+        let Plan { limits, rules, counters, log, capture, pipeline } = self;
+        let clock = Clock::start();
+        let pipeline =
+            pipeline.map(|options| Pipeline::new(options, &rules, &limits, Arc::clone(&counters), clock.now()));
+        Engine { limits, counters, log, clock, capture, pipeline, watch: None }.run(queue);
+    }
+}
+
+/// Call paths of all windows that are open: more than any system has, and few enough to stay within the memory.
+const PATHS: u64 = 50_000;
+
+/// The limits of reading, as far as a receiver's memory allows them.
+fn limits(options: &Options, settings: &Settings) -> Limits {
+    let mut limits = settings.limits;
+    limits.open_bytes = limits.open_bytes.min(options.open_budget());
+    limits.paths = limits.paths.min(PATHS);
+    limits
+}
+
+fn open_capture(options: CaptureOptions, common: &Common) -> Result<Capture, Problem> {
+    let place = options.directory.display().to_string();
+    let capture = Capture::open(options).map_err(|error| {
+        Problem::new(format!("cannot keep a capture in {place}"))
+            .cause(error.to_string())
+            .hint("one receiver writes to a directory; give each its own with --capture")
+    })?;
+    let recovered = capture.recovered();
+    if recovered.files > 0 {
+        let files = counted(recovered.files, "file", "files");
+        let text = format!("{place}: {files} of a run that was killed finished, {} cut", bytes(recovered.bytes_cut));
+        warn(common.quiet, &text);
+    }
+    for failed in &recovered.failed {
+        warn(common.quiet, &format!("{place}: left as it is, since it cannot be mended: {failed}"));
+    }
+    Ok(capture)
 }
 
 /// The one line on standard output: where the receiver listens, as JSON.

@@ -1,10 +1,16 @@
 //! From the words of the command line to what the receiver is told.
 
 use crate::cli::args::ReceiveArgs;
+use crate::cli::args::values::parse_long_time;
 use crate::cli::config::Settings;
 use crate::cli::error::Problem;
+use crate::ingest::live::Timing;
+use crate::receiver::capture::{CaptureOptions, Fsync};
+use crate::receiver::cohort::CohortKey;
+use crate::receiver::counters::Counters;
 use crate::receiver::log::Log;
 use crate::receiver::options::Options;
+use crate::receiver::pipeline::PipelineOptions;
 use crate::receiver::tls::Pem;
 use crate::receiver::token::Token;
 use crate::report::units::bytes;
@@ -44,6 +50,50 @@ pub fn options(args: &ReceiveArgs, settings: &Settings, log: Log) -> Result<Opti
     Ok(options)
 }
 
+/// How traces are folded; `None` when they are not.
+pub fn pipeline(args: &ReceiveArgs) -> Result<Option<PipelineOptions>, Problem> {
+    let window = args.window.as_deref().unwrap_or("60s");
+    if window == OFF {
+        return Ok(None);
+    }
+    let window_ns =
+        parse_long_time(window).map_err(|cause| Problem::new("--window cannot be understood").cause(cause))?;
+    if window_ns < SECOND_NS {
+        return Err(Problem::new("--window is too short").hint("a second or more, or off"));
+    }
+    let cohort_by = args.cohort_by.as_deref().map(|text| {
+        CohortKey::parse(text).ok_or_else(|| {
+            Problem::new(format!("--cohort-by cannot be understood: {text}"))
+                .hint("expected a resource attribute, KEY or SERVICE:KEY, such as checkout:service.version")
+        })
+    });
+    let default = Timing::default();
+    let timing = Timing {
+        idle_ns: args.trace_idle.unwrap_or(default.idle_ns),
+        root_grace_ns: args.root_grace.unwrap_or(default.root_grace_ns),
+        longest_ns: args.trace_longest.unwrap_or(default.longest_ns),
+    };
+    Ok(Some(PipelineOptions { window_ns, timing, cohort_by: cohort_by.transpose()?, first_window: 0 }))
+}
+
+/// How a capture is kept, if one is.
+pub fn capture(args: &ReceiveArgs, counters: &Arc<Counters>) -> Result<Option<CaptureOptions>, Problem> {
+    let Some(directory) = &args.capture else { return Ok(None) };
+    let fsync = match args.fsync.as_deref() {
+        Some("always") => Fsync::Always,
+        Some("never") => Fsync::Never,
+        _ => Fsync::Interval(SECOND_NS),
+    };
+    Ok(Some(CaptureOptions {
+        directory: directory.clone(),
+        fsync,
+        file_bytes: args.capture_file_size.unwrap_or(256 * MIB),
+        file_age_ns: args.capture_file_age.unwrap_or(600 * SECOND_NS),
+        keep_bytes: args.capture_keep,
+        counters: Arc::clone(counters),
+    }))
+}
+
 fn check(options: &Options) -> Result<(), Problem> {
     if options.grpc.is_none() && options.http.is_none() && options.unix_socket.is_none() {
         return Err(Problem::new("there is nowhere to receive").hint("leave one of --grpc-listen and --http-listen on"));
@@ -69,7 +119,10 @@ fn address(option: &str, text: Option<&str>, default: &str) -> Result<Option<Soc
     }
     // `:4317` is what other receivers take for every address.
     let full = if text.starts_with(':') { format!("0.0.0.0{text}") } else { text.to_owned() };
-    let problem = || Problem::new(format!("{option} is no address: {text}")).hint("expected HOST:PORT, such as 127.0.0.1:4317, or off");
+    let problem = || {
+        Problem::new(format!("{option} is no address: {text}"))
+            .hint("expected HOST:PORT, such as 127.0.0.1:4317, or off")
+    };
     let mut found = full.to_socket_addrs().map_err(|error| problem().cause(error.to_string()))?;
     found.next().map(Some).ok_or_else(problem)
 }
@@ -79,7 +132,10 @@ fn tls(args: &ReceiveArgs) -> Result<Option<Pem>, Problem> {
         (None, None) if args.client_ca.is_none() => return Ok(None),
         (Some(certificates), Some(key)) => (certificates, key),
         (Some(_), None) => return Err(Problem::new("--tls-cert needs --tls-key")),
-        (None, _) => return Err(Problem::new("--tls-key and --client-ca need --tls-cert").hint("TLS is spoken with a certificate and its key")),
+        (None, _) => {
+            return Err(Problem::new("--tls-key and --client-ca need --tls-cert")
+                .hint("TLS is spoken with a certificate and its key"));
+        }
     };
     Ok(Some(Pem {
         certificates: small_file(certificates)?,
