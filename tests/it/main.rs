@@ -11,6 +11,8 @@
 )]
 
 mod bad_input;
+#[cfg(feature = "receiver")]
+mod capture;
 mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
@@ -55,4 +57,6 @@ mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;
 mod vectors;
+#[cfg(feature = "receiver")]
+mod watch;
 mod yaml;
