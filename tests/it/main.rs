@@ -41,6 +41,8 @@ mod population_samples;
 mod profiles;
 mod pty;
 mod reading;
+#[cfg(feature = "receiver")]
+mod receiver;
 mod report;
 mod rivals;
 mod rivals_identity;

@@ -37,9 +37,12 @@ fn j_01_ids_in_hexadecimal_of_either_case() {
         ("mixed", "5b8EFFf798038103D269b633813fc60E", "eeE19B7ec3C1B174", "EEE19b7EC3c1b173"),
     ] {
         let links = format!(r#"[{{"traceId":"{trace}","spanId":"{parent}"}}]"#);
-        taken(&server, &json_around(&format!(
-            r#"{{"traceId":"{trace}","spanId":"{id}","parentSpanId":"{parent}","name":"{name}","links":{links},{TIMES}}}"#
-        )));
+        taken(
+            &server,
+            &json_around(&format!(
+                r#"{{"traceId":"{trace}","spanId":"{id}","parentSpanId":"{parent}","name":"{name}","links":{links},{TIMES}}}"#
+            )),
+        );
         let span = stored(&server, name);
         let trace = u128::from_str_radix(trace, 16).unwrap();
         assert_eq!((span.trace, span.id, span.parent), (trace, 0xeee1_9b7e_c3c1_b174, 0xeee1_9b7e_c3c1_b173));
@@ -52,13 +55,13 @@ fn j_02_invalid_ids_cost_their_span_alone() {
     let server = Server::start();
     let good = ("5b8efff798038103d269b633813fc60c", "eee19b7ec3c1b174");
     let bad = [
-        ("5b8efff798038103", good.1),                     // 8 bytes
-        ("5b8efff798038103d269b633813fc60", good.1),      // 31 digits
-        ("0x5b8efff798038103d269b633813fc60c", good.1),   // what C++ would print
+        ("5b8efff798038103", good.1),                   // 8 bytes
+        ("5b8efff798038103d269b633813fc60", good.1),    // 31 digits
+        ("0x5b8efff798038103d269b633813fc60c", good.1), // what C++ would print
         ("00000000000000000000000000000000", good.1),
         ("", good.1),
         ("5b8efff798038103d269b633813fc60g", good.1),
-        (good.0, "eee19b7ec3c1b17"),                      // 15 digits
+        (good.0, "eee19b7ec3c1b17"), // 15 digits
         (good.0, "0000000000000000"),
         (good.0, ""),
         (good.0, "eee19b7ec3c1b174eee19b7ec3c1b174"),
@@ -111,11 +114,15 @@ fn j_04_unknown_fields_are_passed_over_at_every_level() {
         "known",
         r#""attributes":[{"key":"a","value":{"kvlistValue":{"values":[{"key":"b","value":{"intValue":"5"}}]}}}],"events":[{"name":"e"}],"links":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174"}],"status":{"code":2}"#,
     );
-    let everywhere = body.replace('{', &format!("{{{zz}")).replace(&format!("{zz}}}"), &format!("{}}}", zz.trim_end_matches(',')));
+    let everywhere =
+        body.replace('{', &format!("{{{zz}")).replace(&format!("{zz}}}"), &format!("{}}}", zz.trim_end_matches(',')));
     taken(&server, &everywhere);
     let span = stored(&server, "known");
     assert_eq!(span.attributes["a"], "{b: 5}");
-    assert_eq!((span.service.as_str(), span.events.len(), span.links.len(), span.status), ("shop", 1, 1, Status::Error));
+    assert_eq!(
+        (span.service.as_str(), span.events.len(), span.links.len(), span.status),
+        ("shop", 1, 1, Status::Error)
+    );
 }
 
 #[test]
@@ -148,9 +155,11 @@ fn j_06_64_bit_integers_as_text_and_as_numbers() {
         let name = any.replace('"', "'");
         assert_eq!(attribute(&server, &name, any).as_deref(), Some(expected), "{any}");
     }
-    for (name, start, end) in [("times as numbers", "1790000000000000001", "1790000000000000002"), ("as floats", "1.5e18", "\"1.5e18\"")]
+    for (name, start, end) in
+        [("times as numbers", "1790000000000000001", "1790000000000000002"), ("as floats", "1.5e18", "\"1.5e18\"")]
     {
-        let members = json_members(name).replace("\"1790000000000000000\"", start).replace("\"1790000000005000000\"", end);
+        let members =
+            json_members(name).replace("\"1790000000000000000\"", start).replace("\"1790000000005000000\"", end);
         taken(&server, &json_around(&format!("{{{}}}", members.trim_end_matches(','))));
     }
     let span = stored(&server, "times as numbers");
@@ -193,7 +202,9 @@ fn j_09_null_is_the_default_of_every_field() {
     // Node writes NaN so.
     let value = attribute(&server, "null double", r#"{"doubleValue":null}"#);
     assert!(value.is_none() || value.as_deref() == Some("empty") || value.as_deref() == Some("0.0"), "{value:?}");
-    for body in [r#"{"resourceSpans":null}"#, r#"{"resourceSpans":[{"resource":null,"scopeSpans":null,"schemaUrl":null}]}"#] {
+    for body in
+        [r#"{"resourceSpans":null}"#, r#"{"resourceSpans":[{"resource":null,"scopeSpans":null,"schemaUrl":null}]}"#]
+    {
         taken(&server, body);
     }
     let without_resource = json("no resource").replacen(
@@ -226,7 +237,8 @@ fn j_10_what_is_left_out_is_the_default() {
 fn j_11_bytes_in_every_base64() {
     let server = Server::start();
     // fb ff bf is +/+/ in one alphabet and -_-_ in the other; fa needs padding.
-    for (text, expected) in [("+/+/", "0xfbffbf"), ("-_-_", "0xfbffbf"), ("+g==", "0xfa"), ("+g", "0xfa"), ("-g", "0xfa"), ("", "0x")]
+    for (text, expected) in
+        [("+/+/", "0xfbffbf"), ("-_-_", "0xfbffbf"), ("+g==", "0xfa"), ("+g", "0xfa"), ("-g", "0xfa"), ("", "0x")]
     {
         let name = format!("bytes {text}");
         let any = format!(r#"{{"bytesValue":"{text}"}}"#);
@@ -238,10 +250,7 @@ fn j_11_bytes_in_every_base64() {
 fn j_12_every_shape_of_value() {
     let server = Server::start();
     let any = r#"{"arrayValue":{"values":[{"stringValue":"a"},{"intValue":"1"},{},{"boolValue":true},{"bytesValue":"/w=="},{"kvlistValue":{"values":[{"key":"k","value":{"arrayValue":{"values":[{"doubleValue":0.5}]}}}]}}]}}"#;
-    assert_eq!(
-        attribute(&server, "all of them", any).as_deref(),
-        Some(r#"["a", 1, empty, true, 0xff, {k: [0.5]}]"#)
-    );
+    assert_eq!(attribute(&server, "all of them", any).as_deref(), Some(r#"["a", 1, empty, true, 0xff, {k: [0.5]}]"#));
 }
 
 #[test]
@@ -254,10 +263,13 @@ fn j_13_repeated_keys() {
     assert_eq!(spans.len(), usize::from(answer.status == 200));
     assert!(spans.iter().all(|span| span.trace_state == "b=2"), "the last one wins: {spans:?}");
     // An attribute twice: the last one wins.
-    taken(&server, &json_with(
-        "attribute twice",
-        r#""attributes":[{"key":"a","value":{"intValue":"1"}},{"key":"a","value":{"intValue":"2"}}]"#,
-    ));
+    taken(
+        &server,
+        &json_with(
+            "attribute twice",
+            r#""attributes":[{"key":"a","value":{"intValue":"1"}},{"key":"a","value":{"intValue":"2"}}]"#,
+        ),
+    );
     assert_eq!(stored(&server, "attribute twice").attributes["a"], "2");
 }
 
@@ -308,10 +320,7 @@ fn nested(name: &str, depth: usize) -> (Vec<u8>, String) {
     }
     let mut one = span(name);
     one.attributes = vec![KeyValue { key: "a".to_owned(), value: Some(any), ..KeyValue::default() }];
-    (
-        request(vec![one]).encode_to_vec(),
-        json_with(name, &format!(r#""attributes":[{{"key":"a","value":{text}}}]"#)),
-    )
+    (request(vec![one]).encode_to_vec(), json_with(name, &format!(r#""attributes":[{{"key":"a","value":{text}}}]"#)))
 }
 
 #[test]
@@ -368,12 +377,19 @@ fn j_12_both_encodings_store_the_same() {
     one.attributes = vec![
         KeyValue { key: "i".to_owned(), value: value(any_value::Value::IntValue(-5)), ..KeyValue::default() },
         KeyValue { key: "d".to_owned(), value: value(any_value::Value::DoubleValue(f64::NAN)), ..KeyValue::default() },
-        KeyValue { key: "b".to_owned(), value: value(any_value::Value::BytesValue(vec![1, 255])), ..KeyValue::default() },
+        KeyValue {
+            key: "b".to_owned(),
+            value: value(any_value::Value::BytesValue(vec![1, 255])),
+            ..KeyValue::default()
+        },
     ];
     let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let text = json_around(&format!(
         r#"{{"traceId":"{}","spanId":"{}","name":"same","kind":2,"startTimeUnixNano":"{}","endTimeUnixNano":"{}","attributes":[{{"key":"i","value":{{"intValue":"-5"}}}},{{"key":"d","value":{{"doubleValue":"NaN"}}}},{{"key":"b","value":{{"bytesValue":"Af8="}}}}]}}"#,
-        hex(&one.trace_id), hex(&one.span_id), one.start_time_unix_nano, one.end_time_unix_nano
+        hex(&one.trace_id),
+        hex(&one.span_id),
+        one.start_time_unix_nano,
+        one.end_time_unix_nano
     ));
     assert_eq!(post_proto(server.http, &request(vec![one]).encode_to_vec()).status, 200);
     taken(&server, &text);

@@ -11,8 +11,12 @@
 //! | H-13, H-16 | assembly: unit tests of the windows; here only that hostile structures do no harm |
 //! | H-14 | what a name does to a terminal, HTML or CSV is tested with each report; here that it is stored as it came |
 
+mod hardening;
 mod http;
+mod json;
 mod payload;
 mod peer;
+mod response;
 mod seen;
 mod server;
+mod transport;

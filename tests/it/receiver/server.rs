@@ -42,7 +42,7 @@ pub(crate) struct Ended {
 pub(crate) struct Server {
     child: Child,
     /// Working directory: `capture` is in it, and whatever a test puts there.
-    pub(crate) work: TempDir,
+    pub(crate) work: Arc<TempDir>,
     pub(crate) grpc: SocketAddr,
     pub(crate) http: SocketAddr,
     pub(crate) admin: SocketAddr,
@@ -99,7 +99,8 @@ impl Server {
     }
 
     /// The same, in a directory that may hold certificates, tokens and configuration.
-    pub(crate) fn within(work: TempDir, more: &[&str]) -> Server {
+    pub(crate) fn within(work: impl Into<Arc<TempDir>>, more: &[&str]) -> Server {
+        let work = work.into();
         let mut args = vec!["--capture", "capture", "--fsync", "never"];
         for option in ["--grpc-listen", "--http-listen", "--admin-listen"] {
             if !more.contains(&option) {
@@ -174,6 +175,14 @@ impl Server {
     pub(crate) fn ended(mut self) -> Ended {
         let status = wait("the end of the receiver", || self.child.try_wait().unwrap());
         Ended { code: status.code(), said: self.said(), spans: self.spans() }
+    }
+
+    /// Kills it; what it has left behind stays.
+    pub(crate) fn kill(self) -> Arc<TempDir> {
+        self.signal("KILL");
+        let work = Arc::clone(&self.work);
+        drop(self);
+        work
     }
 
     /// Sends SIGTERM and waits for the end.

@@ -1,8 +1,6 @@
 //! T: transport and endpoints.
 
-use super::http::{
-    JSON, PROTO, answer, ask, chunked, connect, get, head, post_coded, post_json, post_proto, send,
-};
+use super::http::{JSON, PROTO, answer, ask, chunked, connect, get, head, post_coded, post_json, post_proto, send};
 use super::payload::{CODECS, Status, gzip, json, proto, request, snappy_framed, span, zstd};
 use super::peer::{EXPORT, Frames, call, call_over, code, export, frame, framed, h2, run};
 use super::seen::names;
@@ -156,7 +154,8 @@ fn t_08_wrong_methods_and_types() {
         assert!(answer.json()["message"].is_string(), "{method}");
     }
     let body = json("never");
-    for kind in [&[][..], &[("Content-Type", "text/plain")], &[("Content-Type", "application/xml")], &[("Content-Type", "")]]
+    for kind in
+        [&[][..], &[("Content-Type", "text/plain")], &[("Content-Type", "application/xml")], &[("Content-Type", "")]]
     {
         assert_eq!(send(server.http, "POST", "/v1/traces", kind, body.as_bytes()).status, 415, "{kind:?}");
     }
@@ -312,7 +311,8 @@ fn t_17_a_sender_may_ask_for_compressed_answers() {
 fn t_18_no_cross_origin_requests() {
     let server = Server::start();
     let origin = ("Origin", "https://evil.example");
-    let preflight = [origin, ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "content-type")];
+    let preflight =
+        [origin, ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "content-type")];
     let asked = send(server.http, "OPTIONS", "/v1/traces", &preflight, b"");
     let posted = send(server.http, "POST", "/v1/traces", &[JSON, origin], json("a").as_bytes());
     let admin = send(server.admin, "GET", "/v1/gate", &[origin], b"");
@@ -338,7 +338,10 @@ fn t_21_unary_export_alone_and_pings_are_tolerated() {
     let mut twice = framed(0, &proto("first"));
     twice.extend(framed(0, &proto("second")));
     assert_ne!(call(server.grpc, EXPORT, &[], twice).code, code::OK);
-    assert_eq!(call(server.grpc, EXPORT, &[("content-type", "application/grpc+proto")], framed(0, &proto("a"))).code, 0);
+    assert_eq!(
+        call(server.grpc, EXPORT, &[("content-type", "application/grpc+proto")], framed(0, &proto("a"))).code,
+        0
+    );
     // SDKs ping every some seconds while they wait: the pings of an hour do no harm.
     let mut frames = Frames::open(server.grpc);
     let mut answered = 0;
