@@ -10,3 +10,5 @@ pub mod counters;
 pub mod mark;
 pub mod moment;
 pub mod pipeline;
+pub mod watch;
+pub mod windows;
