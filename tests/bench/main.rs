@@ -23,6 +23,8 @@ mod synthetic;
 mod trees;
 #[cfg(feature = "tui")]
 mod tui;
+#[cfg(feature = "receiver")]
+mod watch;
 mod whole;
 
 use criterion::Criterion;
@@ -65,6 +67,10 @@ fn main() {
     #[cfg(feature = "tui")]
     if wants("tui") {
         tui::run();
+    }
+    #[cfg(feature = "receiver")]
+    if filter.is_empty() || filter.starts_with("watch") {
+        watch::run(&filter);
     }
     if wants("whole") {
         whole::run();
