@@ -90,3 +90,5 @@ pub mod run;
 pub mod serve;
 pub mod tls;
 pub mod token;
+pub mod watch;
+pub mod windows;

@@ -25,6 +25,8 @@ mod synthetic;
 mod trees;
 #[cfg(feature = "tui")]
 mod tui;
+#[cfg(feature = "receiver")]
+mod watch;
 mod whole;
 
 use criterion::Criterion;
@@ -88,6 +90,10 @@ fn benches() {
     #[cfg(feature = "receiver")]
     if filter == "soak" {
         receive::soak();
+    }
+    #[cfg(feature = "receiver")]
+    if filter.is_empty() || filter.starts_with("watch") {
+        watch::run(&filter);
     }
     if wants("whole") {
         whole::run();
