@@ -4,6 +4,7 @@
 //! Invariant: a request is answered after admission, within a bound, whatever the sender does; an acknowledged span is
 //! never lost silently.
 
+pub mod admin;
 pub mod board;
 pub mod counters;
 pub mod mark;
