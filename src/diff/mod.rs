@@ -17,6 +17,7 @@ pub mod effects;
 mod errors;
 mod finish;
 pub mod gate;
+mod inputs;
 pub mod kind;
 mod links;
 pub mod merged;

@@ -13,6 +13,8 @@
 #[cfg(feature = "receiver")]
 mod admin;
 mod bad_input;
+#[cfg(feature = "receiver")]
+mod capture;
 mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
@@ -55,3 +57,6 @@ mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;
 mod vectors;
+#[cfg(feature = "receiver")]
+mod watch;
+mod yaml;
