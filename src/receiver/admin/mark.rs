@@ -1,9 +1,9 @@
 //! `POST /v1/mark`: a deployment begins now.
 
-use super::AdminState;
 use super::gate::MarkView;
 use super::reply::{Refusal, Reply, json};
 use super::request::{self, BodyError, Parameters, body, content_type, object};
+use super::{AdminState, within};
 use crate::receiver::mark::Mark;
 use bytes::Bytes;
 use hyper::body::Body;
@@ -49,8 +49,7 @@ where
         let hint = "start the receiver with --window 60s";
         return Err(Refusal::new(StatusCode::CONFLICT, "nothing is compared here, so there is nothing to mark", hint));
     };
-    let kept = state
-        .off(move || keeper.mark(mark))
+    let kept = within(keeper.mark(mark))
         .await?
         .map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, "ask again in a moment").retry(1))?;
     Ok(json(StatusCode::CREATED, &MarkView::from(&kept)))

@@ -18,7 +18,7 @@ mod reply;
 mod request;
 mod status;
 
-pub use access::{Access, Token};
+pub use access::Access;
 pub use reply::{GENERATION, Reply};
 pub use request::{BodyError, MAX_BODY_BYTES};
 
@@ -26,14 +26,13 @@ use super::board::{Board, Judged};
 use super::counters::Counters;
 use super::mark::Mark;
 use super::moment::Moment;
+use super::serve::Handler;
 use bytes::Bytes;
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
-use hyper::service::Service;
 use hyper::{Method, Request, StatusCode};
 use reply::{Refusal, TEXT, reply, without_body};
 use request::Parameters;
-use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -42,7 +41,7 @@ use tokio::sync::{Semaphore, watch};
 
 /// Requests that take a processor at the same time: verdicts on the traffic go first.
 const HEAVY: usize = 2;
-/// How long one of these waits for its turn.
+/// How long one of these waits for its turn, and anything for the keeper of the windows.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests that wait for a newer generation at the same time; more are answered at once.
 const WAITING: usize = 64;
@@ -70,20 +69,17 @@ impl Phase {
     }
 }
 
-/// What only the keeper of the windows can do. It is called off the reactor and may take its time.
+/// An answer that may take its time; `Err` is one lower-case sentence.
+pub type Answered<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
+
+/// What only the keeper of the windows can do.
 pub trait Keeper: Send + Sync {
-    /// Sets a mark and returns it as it is kept.
-    ///
-    /// # Errors
-    /// One lower-case sentence when no mark can be set now.
-    fn mark(&self, mark: Mark) -> Result<Mark, String>;
+    /// Sets a mark and gives it back as it is kept; an error when no mark can be set now.
+    fn mark(&self, mark: Mark) -> Answered<Mark>;
 
     /// Compares the newest traffic of a cohort (of `None` of the newest one) with a baseline of its own:
-    /// `cohort:VALUE` or `window:AGE`.
-    ///
-    /// # Errors
-    /// One lower-case sentence when there is no such comparison, or not yet.
-    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Result<Arc<Judged>, String>;
+    /// `cohort:VALUE` or `window:AGE`. An error when there is no such comparison, or not yet.
+    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Answered<Arc<Judged>>;
 }
 
 /// What the receiver was told to do, for those who ask what it waits for.
@@ -290,9 +286,17 @@ async fn chosen(parameters: &Parameters, state: &AdminState) -> Result<Result<Ar
         let Some(keeper) = state.keeper.clone() else { return Ok(Err(nothing_yet(cohort.as_deref(), state))) };
         // A word by itself is a cohort, as rollouts name them: baseline=stable.
         let baseline = if baseline.contains(':') { baseline.to_owned() } else { format!("cohort:{baseline}") };
-        return state.off(move || keeper.judge(cohort.as_deref(), &baseline)).await;
+        return within(keeper.judge(cohort.as_deref(), &baseline)).await;
     }
     Ok(state.board.newest(cohort.as_deref()).ok_or_else(|| nothing_yet(cohort.as_deref(), state)))
+}
+
+/// What the keeper answers, if it does so in time.
+async fn within<T>(answered: Answered<T>) -> Result<Result<T, String>, Refusal> {
+    tokio::time::timeout(PATIENCE, answered).await.map_err(|_| {
+        let hint = "ask again in a moment";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the receiver is busy", hint).retry(1)
+    })
 }
 
 /// Why there is no verdict.
@@ -308,17 +312,10 @@ fn nothing_yet(cohort: Option<&str>, state: &AdminState) -> String {
     }
 }
 
-/// [`answer`] as a service of hyper.
-#[derive(Clone, Debug)]
-pub struct AdminService(pub Arc<AdminState>);
-
-impl Service<Request<Incoming>> for AdminService {
-    type Response = Reply;
-    type Error = Infallible;
-    type Future = Pin<Box<dyn Future<Output = Result<Reply, Infallible>> + Send>>;
-
-    fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let state = Arc::clone(&self.0);
-        Box::pin(async move { Ok(answer(request, &state).await) })
-    }
+/// [`answer`] for the server of the admin port.
+pub fn handler(state: Arc<AdminState>) -> Handler {
+    Arc::new(move |request| {
+        let state = Arc::clone(&state);
+        Box::pin(async move { answer(request, &state).await })
+    })
 }

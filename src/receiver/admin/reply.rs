@@ -1,7 +1,7 @@
 //! Answers: JSON, text, bytes; and refusals, which say what is wrong and what to do.
 
+use crate::receiver::respond;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE,
     X_CONTENT_TYPE_OPTIONS,
@@ -10,7 +10,7 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 
 /// An answer with its whole body.
-pub type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<respond::Reply>;
 
 /// The number of the publication that an answer speaks of: two answers of one number fit together.
 pub const GENERATION: HeaderName = HeaderName::from_static("spandiff-generation");
@@ -22,7 +22,7 @@ pub const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-
 
 /// An answer. No cache may keep it, and no browser may take it for something else than it says.
 pub fn reply(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Reply {
-    let mut reply = Response::new(Full::new(body.into()));
+    let mut reply = Response::new(respond::Reply::of(body));
     *reply.status_mut() = status;
     let headers = reply.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
@@ -54,7 +54,7 @@ pub fn without_body(mut reply: Reply) -> Reply {
     use hyper::body::Body as _;
     let length = reply.body().size_hint().exact().unwrap_or_default();
     reply.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
-    *reply.body_mut() = Full::default();
+    *reply.body_mut() = respond::Reply::default();
     reply
 }
 
