@@ -69,6 +69,7 @@
 //! | H-18 | bytes that are not UTF-8 are replaced and counted in protobuf; in JSON they are 400 |
 //! | S-01 to S-07 | as in files: `ingest::otlp_proto`, `ingest::json` |
 
+pub mod admin;
 pub mod admission;
 pub mod board;
 pub mod capture;

@@ -10,6 +10,8 @@
     reason = "tests stop at the first surprise, say what they skip, and read and write files"
 )]
 
+#[cfg(feature = "receiver")]
+mod admin;
 mod bad_input;
 #[cfg(feature = "receiver")]
 mod capture;
