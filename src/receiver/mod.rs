@@ -5,5 +5,6 @@
 //! never lost silently.
 
 pub mod capture;
+pub mod client;
 pub mod counters;
 pub mod moment;
