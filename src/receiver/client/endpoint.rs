@@ -78,8 +78,12 @@ impl Url {
         if authority.as_str().contains('@') {
             return Err("a URL with a password in it shows up in logs; use a token".to_owned());
         }
-        let port = authority.port_u16().unwrap_or(default_port);
         let host = authority.host();
+        let port = match authority.port_u16() {
+            Some(port) => port,
+            None if authority.as_str() == host => default_port,
+            None => return Err(format!("`{text}` is no URL: its port is no number up to 65535")),
+        };
         let path = uri.path_and_query().map_or("/", |path| path.as_str());
         Ok(Url {
             tls,
