@@ -2,12 +2,16 @@
 #![expect(clippy::doc_markdown, missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
 
 mod gate;
+#[cfg(feature = "receiver")]
+mod receive;
 mod sides;
 #[cfg(feature = "tui")]
 mod tui;
 pub mod values;
 
 pub use gate::{CalibrateArgs, GateArgs, PolicyArgs};
+#[cfg(feature = "receiver")]
+pub use receive::ReceiveArgs;
 pub use sides::{FilterArgs, SideArgs};
 #[cfg(feature = "tui")]
 pub use tui::TuiArgs;
@@ -98,6 +102,9 @@ pub enum Command {
     Merge(MergeArgs),
     /// Say what inputs hold: formats, traces, spans, services, entry points, time range, sampling, warnings
     Inspect(InspectArgs),
+    /// Receive OTLP beside a Collector or a service: keep, compare all the time, answer a rollout controller
+    #[cfg(feature = "receiver")]
+    Receive(Box<ReceiveArgs>),
     /// Write seeded synthetic traffic with a known change: before, after and the truth
     Generate(GenerateArgs),
     /// Print a completion script for a shell
@@ -282,8 +289,7 @@ impl Common {
     }
 }
 
-/// Words behind the program's name that belong in front of a command's options, or that are commands of the contract
-/// which this version does not have.
+/// Words behind the program's name that belong behind a command.
 pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((command, _)) = matches.subcommand() else { return Ok(()) };
     // Otherwise `spandiff --tree diff a b` would silently show no tree.

@@ -6,11 +6,11 @@
 
 use super::args::parse_time;
 use super::error::Problem;
-use crate::diff::FindingKind;
 use crate::diff::pattern::{Matcher, Pattern};
 use crate::diff::policy::{
     Acceptance, CallsLimit, Day, ErrorLimit, FailOn, OnInconclusive, P95Limit, Policy, Rule, Settings,
 };
+use crate::diff::{FindingKind, Look};
 use serde::de::{Deserialize, Deserializer, Error as _};
 use std::path::Path;
 use toml::Spanned;
@@ -248,10 +248,10 @@ pub fn fail_on(text: &str) -> Result<FailOn, String> {
 }
 
 /// `3/10` of `--look`: the third of ten planned looks.
-pub fn look(text: &str) -> Result<(u32, u32), String> {
+pub fn look(text: &str) -> Result<Look, String> {
     let parts = text.split_once('/').and_then(|(look, of)| Some((look.trim().parse().ok()?, of.trim().parse().ok()?)));
     match parts {
-        Some((look, of)) if (1..=of).contains(&look) && of <= 1_000 => Ok((look, of)),
+        Some((look, looks)) if (1..=looks).contains(&look) && looks <= 1_000 => Ok(Look::Planned { look, looks }),
         _ => Err(format!("`{text}` is no look; example: 3/10, the third of ten planned ones")),
     }
 }
@@ -458,7 +458,7 @@ reason = "known"
 
     #[test]
     fn looks_are_counted_from_one() {
-        assert_eq!(look("3/10"), Ok((3, 10)));
+        assert_eq!(look("3/10"), Ok(Look::Planned { look: 3, looks: 10 }));
         for text in ["0/3", "4/3", "3", "a/b", "1/1000000"] {
             assert!(look(text).is_err(), "{text}");
         }

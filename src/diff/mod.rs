@@ -17,6 +17,7 @@ pub mod effects;
 mod errors;
 mod finish;
 pub mod gate;
+mod inputs;
 pub mod kind;
 mod links;
 pub mod merged;
@@ -44,7 +45,7 @@ pub use effects::{Accepted, Effect, InstanceGroup, Metric, SharedAttribute, Stre
 pub use gate::{Outcome, Reason, Role, RuleResult, Verdict};
 pub use kind::FindingKind;
 pub use merged::{Mark, NodeSide, NodeStats, TreeNode};
-pub use options::{DiffOptions, PopulationOptions};
+pub use options::{DiffOptions, Look, PopulationOptions};
 pub use pair_detail::PairDetails;
 pub use policy::{Day, Policy};
 pub use types::*;

@@ -1,7 +1,9 @@
 //! What a user can set about judging.
 
 use super::pattern::Matcher;
-use crate::model::Operation;
+use crate::model::{Operation, Pair};
+use crate::stats::sequential::{nominal_alpha, open_alpha};
+use std::fmt;
 
 /// Sizes below which a change is no finding. All are symmetric, so that swapping the sides mirrors the result.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,6 +24,56 @@ pub struct DiffOptions {
     pub population: PopulationOptions,
 }
 
+/// Which of many looks at the same question a comparison is: together they may raise as many false alarms as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Number `look` (from 1) of `looks` planned ones at data that grows: a group-sequential bound.
+    Planned {
+        /// Which.
+        look: u32,
+        /// Of how many.
+        looks: u32,
+    },
+    /// Data that grows is looked at as often as one likes: the bound of a confidence sequence, narrowest where each side
+    /// has `best_at` traces.
+    Open {
+        /// Traces of each side.
+        best_at: u64,
+    },
+    /// One of `looks` looks at data of their own: the error is shared equally.
+    Apart {
+        /// How many.
+        looks: u32,
+    },
+}
+
+impl Look {
+    /// The part of the error `q`, two-sided, that a comparison of so many traces may use.
+    pub fn level(self, q: f64, traces: Pair<u64>) -> f64 {
+        match self {
+            // Both directions are looked at.
+            Look::Planned { look, looks } => 2.0 * nominal_alpha(q / 2.0, look, looks),
+            Look::Open { best_at } => {
+                let of = |traces: Pair<f64>| traces.before * traces.after / (traces.before + traces.after).max(1.0);
+                let best = best_at as f64;
+                open_alpha(q, of(traces.map(|traces| traces as f64)), of(Pair::new(best, best)))
+            }
+            Look::Apart { looks } => q / f64::from(looks.max(1)),
+        }
+    }
+}
+
+/// In words, as in `look 3 of 10`.
+impl fmt::Display for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Look::Planned { look, looks } => write!(f, "look {look} of {looks}"),
+            Look::Open { .. } => f.write_str("one of any number of looks"),
+            Look::Apart { looks } => write!(f, "one of {looks} looks"),
+        }
+    }
+}
+
 /// How populations are judged. The defaults need no file.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PopulationOptions {
@@ -39,8 +91,8 @@ pub struct PopulationOptions {
     pub must_detect: f64,
     /// Spread between call paths, as a share, beyond which the environment is too noisy for a verdict.
     pub max_environment_drift: f64,
-    /// Which look of how many planned ones this is, for sequential gates.
-    pub look: Option<(u32, u32)>,
+    /// Which of many looks at the same question this is, for sequential gates.
+    pub look: Option<Look>,
     /// Whether latency is judged; without it structure and errors are judged from three traces on.
     pub latency: bool,
 }

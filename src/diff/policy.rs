@@ -3,7 +3,7 @@
 //! The defaults need no file. Rules are laid over each other: for each setting the last rule counts that matches and
 //! sets it, so that a general rule can come first and an exception behind it.
 
-use super::options::PopulationOptions;
+use super::options::{Look, PopulationOptions};
 use super::pattern::{Matcher, Pattern};
 use super::types::Finding;
 use super::{FindingKind, effects::Accepted};
@@ -227,8 +227,8 @@ pub struct Policy {
     pub on_inconclusive: OnInconclusive,
     /// Which verdicts end with exit code 1.
     pub fail_on: FailOn,
-    /// Which look of how many planned ones this is.
-    pub look: Option<(u32, u32)>,
+    /// Which of many looks this is.
+    pub look: Option<Look>,
     /// Rules, the last ones counting most.
     pub rules: Vec<Rule>,
     /// Accepted changes; the first that matches is named.

@@ -123,7 +123,7 @@ fn pattern(text: &str) -> Result<Regex, String> {
 }
 
 /// Whether a service has this name, with its namespace or without.
-fn is_service(wanted: &str, service: &str) -> bool {
+pub fn is_service(wanted: &str, service: &str) -> bool {
     service == wanted || service.rsplit_once('/').is_some_and(|(_, name)| name == wanted)
 }
 

@@ -156,6 +156,16 @@ impl Folder {
         self.warnings.merge(warnings);
     }
 
+    /// How many call paths there are.
+    pub fn paths(&self) -> usize {
+        self.profile.paths().len()
+    }
+
+    /// From now on there may be so many call paths: for several profiles that share one bound.
+    pub const fn bound_paths(&mut self, most: usize) {
+        self.most_paths = most;
+    }
+
     /// How many traces were added.
     pub const fn traces(&self) -> u64 {
         self.profile.totals.traces

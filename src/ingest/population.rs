@@ -19,9 +19,10 @@
 
 use super::assemble::assemble;
 use super::fold::Folder;
+use super::gather::{Open, Run, Split, spans_of};
 use super::identity::{Identifier, Ruled};
 use super::{Batch, Rules, Sink};
-use crate::model::{Body, Limits, Resource, Span, SpanStore, Symbols, Trace, TraceId, Warning, Warnings};
+use crate::model::{Limits, Span, SpanStore, Symbols, Trace, TraceId, Warning, Warnings};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -64,7 +65,7 @@ pub struct Assembler<'a> {
     counted: bool,
     /// Spans that are still to come, by trace; [`UNKNOWN`] for an open trace that nobody counted, 0 for a closed one.
     left: Map<TraceId, u32>,
-    open: Map<TraceId, Open>,
+    open: Map<TraceId, Waiting>,
     /// Bytes that open traces take, roughly.
     open_bytes: u64,
     batches: u64,
@@ -77,55 +78,12 @@ pub struct Assembler<'a> {
 const UNKNOWN: u32 = u32::MAX;
 /// What an open trace takes besides its spans, roughly, in bytes.
 const OPEN_TRACE_BYTES: u64 = 512;
-/// Resources of an open trace that are looked at for one that is already there.
-const RESOURCES_LOOKED_AT: usize = 16;
 
-/// A trace of which more spans are to come.
+/// A trace of which more spans are to come, and the batch that brought its last ones.
 #[derive(Default)]
-struct Open {
-    spans: Vec<Span>,
-    resources: Vec<Resource>,
-    bytes: Vec<u8>,
-    /// The batch that brought its last spans.
+struct Waiting {
+    open: Open,
     touched: u64,
-}
-
-/// The spans of a batch by trace.
-#[derive(Default)]
-struct Split {
-    /// Runs of spans of one trace: number of the trace in the batch, first and last index.
-    runs: Vec<(u32, u32, u32)>,
-    ids: Vec<TraceId>,
-    numbers: Map<TraceId, u32>,
-    /// By resource of the batch: the trace that used it last, and its number there.
-    resources: Vec<(u32, u32)>,
-}
-
-impl Split {
-    fn divide(&mut self, batch: &Batch) {
-        self.runs.clear();
-        self.ids.clear();
-        self.numbers.clear();
-        self.resources.clear();
-        self.resources.resize(batch.resources.len(), (u32::MAX, 0));
-        let mut last = None;
-        for (index, span) in (0u32..).zip(&batch.spans) {
-            if last == Some(span.trace_id)
-                && let Some((_, _, end)) = self.runs.last_mut()
-            {
-                *end = index + 1;
-                continue;
-            }
-            last = Some(span.trace_id);
-            let next = self.ids.len() as u32;
-            let number = *self.numbers.entry(span.trace_id).or_insert(next);
-            if number == next {
-                self.ids.push(span.trace_id);
-            }
-            self.runs.push((number, index, index + 1));
-        }
-        self.runs.sort_unstable();
-    }
 }
 
 impl<'a> Assembler<'a> {
@@ -175,11 +133,11 @@ impl<'a> Assembler<'a> {
     }
 
     /// Takes the spans of one trace of a batch.
-    fn part(&mut self, number: u32, runs: &[(u32, u32, u32)], batch: &Batch, bytes: &Arc<Vec<u8>>, symbols: &Symbols) {
+    fn part(&mut self, number: u32, runs: &[Run], batch: &Batch, bytes: &Arc<Vec<u8>>, symbols: &Symbols) {
         let Some(&id) = self.split.ids.get(number as usize) else { return };
         let came: u32 = runs.iter().map(|(_, begin, end)| end - begin).sum();
         let Some(left) = self.expected(id, came) else { return };
-        let spans = runs.iter().filter_map(|&(_, begin, end)| batch.spans.get(begin as usize..end as usize)).flatten();
+        let spans = spans_of(runs, batch);
         if left == came && !self.open.contains_key(&id) && u64::from(came) <= self.limits.trace_spans {
             self.left.insert(id, 0);
             let mut store = SpanStore { spans: std::mem::take(&mut self.spans), ..SpanStore::default() };
@@ -194,14 +152,14 @@ impl<'a> Assembler<'a> {
             self.hand_on(id, store, symbols);
             return;
         }
-        let open = self.open.entry(id).or_insert_with(|| {
+        let Waiting { open, touched } = self.open.entry(id).or_insert_with(|| {
             self.open_bytes += OPEN_TRACE_BYTES;
-            Open::default()
+            Waiting::default()
         });
-        open.touched = self.batches;
+        *touched = self.batches;
         for span in spans {
             let before = open.size();
-            if !open.add(number, span, batch, bytes, &mut self.split, &self.limits) {
+            if !open.add(number, span, (batch, bytes), &mut self.split, &self.limits) {
                 self.summary.warnings.add(Warning::LimitReached, 1);
             }
             self.open_bytes += open.size() - before;
@@ -216,12 +174,10 @@ impl<'a> Assembler<'a> {
 
     /// Closes an open trace.
     fn close(&mut self, id: TraceId, symbols: &Symbols) {
-        let Some(open) = self.open.remove(&id) else { return };
+        let Some(Waiting { open, .. }) = self.open.remove(&id) else { return };
         self.left.insert(id, 0);
         self.open_bytes = self.open_bytes.saturating_sub(open.size() + OPEN_TRACE_BYTES);
-        let Open { spans, resources, bytes, .. } = open;
-        let store = SpanStore { spans, resources, chunks: vec![Arc::new(bytes)], ..SpanStore::default() };
-        self.hand_on(id, store, symbols);
+        self.hand_on(id, open.into_store(), symbols);
     }
 
     fn hand_on(&mut self, id: TraceId, store: SpanStore, symbols: &Symbols) {
@@ -240,7 +196,7 @@ impl<'a> Assembler<'a> {
 
     /// Closes the traces that were idle longest, until half of what may be open is left.
     fn close_idle(&mut self, symbols: &Symbols) {
-        let mut idle: Vec<(u64, TraceId)> = self.open.iter().map(|(&id, open)| (open.touched, id)).collect();
+        let mut idle: Vec<(u64, TraceId)> = self.open.iter().map(|(&id, waiting)| (waiting.touched, id)).collect();
         idle.sort_unstable();
         for (_, id) in idle {
             if self.open_bytes <= self.limits.open_bytes / 2 {
@@ -267,68 +223,4 @@ impl Sink for Assembler<'_> {
             self.close_idle(symbols);
         }
     }
-}
-
-impl Split {
-    /// The number that a resource of the batch has in a trace; `add` gives it one.
-    fn resource(&mut self, trace: u32, resource: u32, add: impl FnOnce() -> u32) -> u32 {
-        let Some((last, number)) = self.resources.get_mut(resource as usize) else { return u32::MAX };
-        if *last != trace {
-            *last = trace;
-            *number = add();
-        }
-        *number
-    }
-}
-
-impl Open {
-    /// Bytes that its spans take.
-    fn size(&self) -> u64 {
-        (self.bytes.len() + self.spans.len() * size_of::<Span>() + self.resources.len() * size_of::<Resource>()) as u64
-    }
-
-    /// Copies a span of a batch; false when there is no room for it.
-    fn add(
-        &mut self,
-        number: u32,
-        span: &Span,
-        batch: &Batch,
-        bytes: &[u8],
-        split: &mut Split,
-        limits: &Limits,
-    ) -> bool {
-        if self.spans.len() as u64 >= limits.trace_spans {
-            return false;
-        }
-        let Some(body) = self.copy(slice(bytes, span.body)) else { return false };
-        let resource = split.resource(number, span.resource, || self.resource(batch, bytes, span.resource));
-        self.spans.push(Span { resource, scope: u32::MAX, body, ..*span });
-        true
-    }
-
-    fn copy(&mut self, message: &[u8]) -> Option<Body> {
-        let body = Body { chunk: 0, start: u32::try_from(self.bytes.len()).ok()?, len: message.len() as u32 };
-        body.start.checked_add(body.len)?;
-        self.bytes.extend_from_slice(message);
-        Some(body)
-    }
-
-    /// The number of a resource: one of the last if it is there already.
-    fn resource(&mut self, batch: &Batch, bytes: &[u8], resource: u32) -> u32 {
-        let Some(resource) = batch.resources.get(resource as usize) else { return u32::MAX };
-        let message = slice(bytes, resource.body);
-        let known = self.resources.iter().enumerate().rev().take(RESOURCES_LOOKED_AT);
-        let same = |known: &Resource| known.service == resource.service && slice(&self.bytes, known.body) == message;
-        if let Some((number, _)) = known.into_iter().find(|(_, known)| same(known)) {
-            return number as u32;
-        }
-        let Some(body) = self.copy(message) else { return u32::MAX };
-        self.resources.push(Resource { service: resource.service, body });
-        self.resources.len() as u32 - 1
-    }
-}
-
-fn slice(bytes: &[u8], body: Body) -> &[u8] {
-    let start = body.start as usize;
-    bytes.get(start..start + body.len as usize).unwrap_or_default()
 }

@@ -35,6 +35,10 @@ pub enum Warning {
     BothSides,
     /// A span that came too late.
     LateSpan,
+    /// A trace that was closed too early because memory was short.
+    EvictedTrace,
+    /// A span that came and was dropped because memory or time was short.
+    DroppedSpan,
     /// The source says that the trace is not complete.
     PartialTrace,
     /// How traces were sampled is not known.
@@ -53,7 +57,7 @@ pub enum Warning {
 
 impl Warning {
     /// All codes.
-    pub const ALL: [Warning; 22] = [
+    pub const ALL: [Warning; 24] = [
         Warning::TruncatedTail,
         Warning::InvalidRecord,
         Warning::InvalidSpan,
@@ -69,6 +73,8 @@ impl Warning {
         Warning::LimitReached,
         Warning::BothSides,
         Warning::LateSpan,
+        Warning::EvictedTrace,
+        Warning::DroppedSpan,
         Warning::PartialTrace,
         Warning::UnknownSampling,
         Warning::MixedSampling,
@@ -96,6 +102,8 @@ impl Warning {
             Warning::LimitReached => "limit_reached",
             Warning::BothSides => "both_sides",
             Warning::LateSpan => "late_span",
+            Warning::EvictedTrace => "evicted_trace",
+            Warning::DroppedSpan => "dropped_span",
             Warning::PartialTrace => "partial_trace",
             Warning::UnknownSampling => "unknown_sampling",
             Warning::MixedSampling => "mixed_sampling",
@@ -124,6 +132,8 @@ impl Warning {
             Warning::LimitReached => "items were left out because a limit was reached",
             Warning::BothSides => "traces meet the conditions of both sides and were left out",
             Warning::LateSpan => "spans came after their trace was closed",
+            Warning::EvictedTrace => "traces were closed too early because memory was short",
+            Warning::DroppedSpan => "spans were dropped because memory or time was short",
             Warning::PartialTrace => "traces are marked as incomplete by their source",
             Warning::UnknownSampling => "traces do not say how they were sampled",
             Warning::MixedSampling => "traces were sampled at different rates",

@@ -95,6 +95,15 @@ pub fn confidence_sequence(sigma: f64, n: f64, best_at: f64, alpha: f64) -> f64 
     sigma * (2.0 * grown / (n * n * rho_squared) * (grown.sqrt() / alpha).ln()).sqrt()
 }
 
+/// The significance (two-sided) that a test of `n` observations needs for its interval to be that of
+/// [`confidence_sequence`]: tests that reject at it, at however many looks, are wrong with probability `alpha` together.
+pub fn open_alpha(alpha: f64, n: f64, best_at: f64) -> f64 {
+    if n < 1.0 {
+        return 0.0;
+    }
+    2.0 * normal_above(confidence_sequence(1.0, n, best_at, alpha) * n.sqrt())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,8 +8,8 @@ use spandiff::diff::policy::{
     Acceptance, CallsLimit, Day, ErrorLimit, FailOn, OnInconclusive, P95Limit, Policy, Rule, Settings,
 };
 use spandiff::diff::{
-    AttributionRow, Comparable, Confidence, Coverage, Diff, Drift, EntryPoint, Finding, FindingKind, InputSide, Mark,
-    MatchInfo, Mode, NodeSide, Omitted, Quantiles, Sampling, ServiceGraph, Summary, TreeNode,
+    AttributionRow, Comparable, Confidence, Coverage, Diff, Drift, EntryPoint, Finding, FindingKind, InputSide, Look,
+    Mark, MatchInfo, Mode, NodeSide, Omitted, Quantiles, Sampling, ServiceGraph, Summary, TreeNode,
 };
 use spandiff::model::{Kind, Operation, Pair, SpanId, Status, Warning, Warnings};
 
@@ -715,6 +715,7 @@ fn a_rule_that_speaks_of_nothing_is_named() {
 
 #[test]
 fn looks_are_mentioned() {
-    let verdict = judged(&mut quiet(), &Policy { look: Some((3, 10)), ..Policy::default() });
+    let verdict =
+        judged(&mut quiet(), &Policy { look: Some(Look::Planned { look: 3, looks: 10 }), ..Policy::default() });
     assert!(verdict.reasons.iter().any(|reason| reason.message.starts_with("look 3 of 10")));
 }

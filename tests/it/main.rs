@@ -55,3 +55,6 @@ mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;
 mod vectors;
+#[cfg(feature = "receiver")]
+mod watch;
+mod yaml;

@@ -3,6 +3,7 @@
 
 use super::{FilterArgs, SideArgs};
 use crate::cli::policy;
+use crate::diff::Look;
 use crate::diff::policy::{FailOn, OnInconclusive};
 use crate::report::gate::GateFormat;
 use clap::Args;
@@ -48,7 +49,7 @@ pub struct PolicyArgs {
     pub policy: Option<PathBuf>,
     /// Which look of how many planned ones this is: the error is spent over all of them
     #[arg(long, value_name = "N/OF", value_parser = policy::look)]
-    pub look: Option<(u32, u32)>,
+    pub look: Option<Look>,
 }
 
 /// What is split, and by which policy it is judged.

@@ -1,7 +1,7 @@
 //! `spandiff calibrate`: what the gate says where nothing changed, and from which slowdown on it notices.
 
 use super::gate::{apply, policy_of, today};
-use super::population::{fold_list, sampling, with_reader};
+use super::population::{fold_list, with_reader};
 use super::sides::{self, no_filter, open_list};
 use crate::cli::args::{CalibrateArgs, Common};
 use crate::cli::config::{Settings, settings};
@@ -9,7 +9,7 @@ use crate::cli::engine::{self, Profile};
 use crate::cli::error::{Failure, Problem};
 use crate::cli::halves::{Target, busiest, slow_down, split};
 use crate::cli::{exit, output};
-use crate::diff::{Day, Diff, FindingKind, InputSide, Outcome, Policy, Role, Verdict};
+use crate::diff::{Day, Diff, FindingKind, InputSide, Outcome, Policy, Role, Sampling, Verdict};
 use crate::model::{Pair, Side};
 use crate::report::json::pretty;
 use crate::report::page::{DIM, Page, STRONG};
@@ -167,7 +167,7 @@ impl Gate<'_> {
             traces: half.totals.traces,
             spans: half.totals.spans,
             window_ns: half.totals.window_ns,
-            sampling: sampling(&self.profile.totals),
+            sampling: Sampling::of(&self.profile.totals),
             ..InputSide::default()
         };
         let inputs = halves.as_ref().map(side);

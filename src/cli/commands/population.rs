@@ -14,7 +14,7 @@ use crate::cli::opened::Opened;
 use crate::cli::peek::Peeked;
 use crate::cli::progress::{Gauge, Progress};
 use crate::cli::reading::{Found, Reader, hash_of_hashes, total_bytes};
-use crate::diff::{InputSide, Note, Sampling};
+use crate::diff::{InputSide, Note};
 use crate::model::profile::Totals;
 use crate::model::{Pair, Side, TraceId, Warning, Warnings};
 use crate::report::units::counted;
@@ -35,21 +35,8 @@ pub struct Folded {
 impl Folded {
     /// What reports say about the side.
     pub fn side(&self) -> InputSide {
-        let totals = &self.profile.totals;
-        let mut warnings = totals.warnings.clone();
-        warnings.merge(&totals.sampling_warnings());
-        InputSide {
-            sources: self.sources.clone(),
-            traces: totals.traces,
-            spans: totals.spans,
-            trace_ids: Vec::new(),
-            window_ns: totals.window_ns,
-            sha256: hash_of_hashes(&totals.inputs),
-            sampling: sampling(totals),
-            of_profiles: self.of_profiles,
-            bytes: totals.bytes,
-            warnings,
-        }
+        let side = InputSide::of_profile(&self.profile, self.sources.clone(), self.of_profiles);
+        InputSide { sha256: hash_of_hashes(&self.profile.totals.inputs), ..side }
     }
 
     /// The id of the only trace, if there is only one and its spans can be read.
@@ -70,17 +57,6 @@ pub fn twice(names: &[String]) -> Option<String> {
     let first = names.first()?;
     let more = if names.len() > 1 { format!(" and {} more", names.len() - 1) } else { String::new() };
     Some(format!("{first}{more} shares an input with what was read before: traces that are in both count twice"))
-}
-
-/// How the traces were sampled.
-pub fn sampling(totals: &Totals) -> Sampling {
-    let all_kept = totals.thresholds.keys().all(|&threshold| threshold == 0);
-    match (totals.thresholds.len(), totals.unsampled) {
-        (0, _) => Sampling::Unknown,
-        (1, 0) if all_kept => Sampling::None,
-        (1, 0) => Sampling::Consistent,
-        _ => Sampling::Mixed,
-    }
 }
 
 /// A reader with a progress bar over all sources, traces in two passes.

@@ -1,9 +1,9 @@
 //! What a profile holds, for `spandiff inspect`; and how the traces of other inputs were sampled.
 
 use super::inspect::{section, time};
-use super::population::sampling;
 use crate::cli::config::hex;
 use crate::cli::engine::{Batch, Profile, threshold};
+use crate::diff::Sampling;
 use crate::model::attributes::trace_state;
 use crate::model::profile::{ONE, Totals};
 use crate::model::{NO_PARENT, Span};
@@ -80,7 +80,7 @@ pub fn view<'a>(name: &'a str, profile: &'a Profile) -> View<'a> {
         window: totals
             .window_ns
             .map(|(start, end)| schema::Window { start_unix_ns: start.to_string(), end_unix_ns: end.to_string() }),
-        sampling: sampling(totals).name(),
+        sampling: Sampling::of(totals).name(),
         sampled: totals.thresholds.iter().map(|(&threshold, &traces)| sampled(threshold, traces)).collect(),
         entry_points,
         versions: totals
@@ -202,7 +202,7 @@ impl SamplingSeen {
 
     /// The word in JSON.
     pub fn name(&self) -> &'static str {
-        sampling(&self.totals).name()
+        Sampling::of(&self.totals).name()
     }
 }
 

@@ -134,8 +134,8 @@ fn coverage(diff: &Diff, policy: &Policy) -> Vec<Reason> {
 fn notes(diff: &Diff, policy: &Policy) -> Vec<Reason> {
     let mut notes = Vec::new();
     let mut note = |code, message| notes.push(Reason::about_data(code, Outcome::Pass, message));
-    if let Some((look, of)) = policy.look {
-        note("look", format!("look {look} of {of}: the error allowed for all looks is spent over them"));
+    if let Some(look) = policy.look {
+        note("look", format!("{look}: the error allowed for all looks is spent over them"));
     }
     if !policy.latency {
         note("latency_ignored", "latency was not judged (latency = \"ignore\"): structure and errors only".into());

@@ -46,7 +46,6 @@ use super::types::{AttributionRow, Diff, EntryPoint, Finding, InputSide, Mode, S
 use super::{merged_tree, suspects};
 use crate::model::profile::Profile;
 use crate::model::{Operation, Pair, Side};
-use crate::stats::sequential::nominal_alpha;
 use attribution::{Owners, Requests, all_requests, attribute, means, whole_part};
 use finish::Told;
 use judged::Judged;
@@ -55,7 +54,10 @@ use work::{Work, whole};
 
 /// Compares two profiles. Nothing depends on how they were put together, on threads, or on the order of traces.
 pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
-    let work = Work::new(unify::unify(profiles), options, level(options));
+    let q = options.population.q;
+    let traces = profiles.as_ref().map(|profile| profile.totals.traces);
+    let level = options.population.look.map_or(q, |look| look.level(q, traces));
+    let work = Work::new(unify::unify(profiles), options, level);
     let mut judged = Judged::new(&work);
     judged.notes.extend(instances::find(&work, &mut judged.drafts));
     attributes::find(&work, &mut judged.drafts);
@@ -74,16 +76,6 @@ pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &Diff
         *slot = moved.contribution_ns;
     }
     assemble(&work, judged, &contributions, inputs, overall)
-}
-
-/// The false discovery rate of this look.
-fn level(options: &DiffOptions) -> f64 {
-    let q = options.population.q;
-    match options.population.look {
-        // Both directions are looked at.
-        Some((look, looks)) => 2.0 * nominal_alpha(q / 2.0, look, looks),
-        None => q,
-    }
 }
 
 /// What every draft contributes, in all and to each entry point.

@@ -52,6 +52,27 @@ pub fn decode(bytes: Vec<u8>, limits: &Limits, symbols: &mut Symbols, report: &m
     decoder.finish().into_batch(bytes)
 }
 
+/// How many spans of a request are long enough to be usable, counted without looking into them: so many records of 100
+/// bytes decoding it may take, whatever the request is.
+pub fn count_usable_spans(message: &[u8]) -> u64 {
+    let mut count = 0;
+    let mut requests = Fields::new(message);
+    while let Ok(Some((number, value))) = requests.next_field() {
+        let (RESOURCE_SPANS, Field::Bytes(resource_spans)) = (number, value) else { continue };
+        let mut resource_spans = Fields::new(resource_spans);
+        while let Ok(Some((number, value))) = resource_spans.next_field() {
+            let (SCOPE_SPANS | LIBRARY_SPANS, Field::Bytes(scope_spans)) = (number, value) else { continue };
+            let mut scope_spans = Fields::new(scope_spans);
+            while let Ok(Some((number, value))) = scope_spans.next_field() {
+                if let (SPANS, Field::Bytes(span)) = (number, value) {
+                    count += u64::from(span.len() + 2 >= SHORTEST_SPAN);
+                }
+            }
+        }
+    }
+    count
+}
+
 /// Decodes several messages that lie in one buffer into one batch.
 #[derive(Debug)]
 pub(super) struct Decoder<'b, 'c> {
