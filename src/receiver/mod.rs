@@ -17,6 +17,7 @@ pub mod cohort;
 pub mod counters;
 pub mod decode;
 pub mod engine;
+pub mod forward;
 mod grpc;
 pub mod inflate;
 pub mod log;

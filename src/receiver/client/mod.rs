@@ -15,6 +15,7 @@ pub use endpoint::{Endpoint, Protocol, Signal};
 pub use fetch::{Fetched, fetch};
 
 use super::moment::Clock;
+use super::respond::Encoding;
 use bytes::Bytes;
 use connection::{Connection, Failed, Target};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -28,15 +29,6 @@ use std::time::Duration;
 pub const MOST_ANSWER_BYTES: usize = 4 << 20;
 /// Who we are.
 const AGENT: &str = concat!("spandiff/", env!("CARGO_PKG_VERSION"));
-
-/// The form of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// Protobuf.
-    Proto,
-    /// JSON, over HTTP alone.
-    Json,
-}
 
 /// How bodies are compressed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -208,11 +200,7 @@ impl Client {
                 format!("{}://{}{}", url.scheme(), url.authority, parcel.signal.grpc_path())
             }
             Protocol::Http => {
-                let content_type = match parcel.encoding {
-                    Encoding::Proto => "application/x-protobuf",
-                    Encoding::Json => "application/json",
-                };
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static(parcel.encoding.media_type()));
                 headers.extend(HeaderValue::try_from(url.authority.as_str()).ok().map(|host| (HOST, host)));
                 headers.extend(packed.map(|packed| (CONTENT_ENCODING, packed)));
                 self.endpoint.http_path(parcel.signal)
