@@ -21,6 +21,8 @@ mod cli;
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
 mod fold;
+#[cfg(feature = "receiver")]
+mod forward;
 mod fuzz_corpus;
 mod gate;
 mod gate_numbers;
