@@ -10,6 +10,8 @@
     reason = "tests stop at the first surprise, say what they skip, and read and write files"
 )]
 
+#[cfg(feature = "receiver")]
+mod admin;
 mod bad_input;
 #[cfg(feature = "receiver")]
 mod capture;
@@ -21,6 +23,8 @@ mod data;
 #[cfg(feature = "receiver")]
 mod deploy;
 mod fold;
+#[cfg(feature = "receiver")]
+mod forward;
 mod fuzz_corpus;
 mod gate;
 mod gate_numbers;
@@ -62,3 +66,7 @@ mod vectors;
 #[cfg(feature = "receiver")]
 mod watch;
 mod yaml;
+#[cfg(feature = "receiver")]
+#[path = "../bench/watch.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
+mod watching;

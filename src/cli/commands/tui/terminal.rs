@@ -175,7 +175,7 @@ fn run(app: &mut App, owner: Owner, world: &mut World<'_>, replay: Vec<Msg>) -> 
         }
     }));
     let remote = look::variable("SSH_CONNECTION").is_some();
-    let start = Start { pace: if remote { PACE.1 } else { PACE.0 }, replay };
+    let start = Start { pace: if remote { PACE.1 } else { PACE.0 }, replay, feed: None };
     // Not through the buffer of standard output: a frame is one write.
     let out = io::stdout().as_fd().try_clone_to_owned().map(File::from)?;
     let ended = terminal::run(app, Box::new(owner), world, out, start);
