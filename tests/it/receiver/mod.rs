@@ -11,12 +11,16 @@
 //! | H-13, H-16 | assembly: unit tests of the windows; here only that hostile structures do no harm |
 //! | H-14 | what a name does to a terminal, HTML or CSV is tested with each report; here that it is stored as it came |
 
+mod collector;
 mod hardening;
 mod http;
 mod json;
 mod payload;
 mod peer;
 mod response;
+mod sdk;
+mod secure;
 mod seen;
+mod semantics;
 mod server;
 mod transport;
