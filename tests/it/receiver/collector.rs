@@ -48,22 +48,25 @@ fn ingest_counts_are_exact() {
     let two = |name: &str| request(vec![span(name), span(name)]).encode_to_vec();
     assert_eq!(post_proto(server.http, &two("accepted")).status, 200);
     assert_eq!(post_proto(server.http, b"permanent").status, 400);
-    assert_eq!(post_proto(server.http, &request((0..100).map(|_| span("large")).collect()).encode_to_vec()).status, 413);
+    assert_eq!(
+        post_proto(server.http, &request((0..100).map(|_| span("large")).collect()).encode_to_vec()).status,
+        413
+    );
     assert_eq!(post_proto(server.http, &two("accepted")).status, 200);
     assert_eq!(call(server.grpc, EXPORT, &[], framed(0, &two("accepted"))).code, code::OK);
     assert_eq!(call(server.grpc, EXPORT, &[], framed(0, b"permanent")).code, code::INVALID_ARGUMENT);
     assert_eq!(call(server.grpc, EXPORT, &[], framed(0, &two("accepted"))).code, code::OK);
-    assert_eq!(server.metric("spandiff_spans_received_total"), Some(8));
-    assert_eq!(server.metric("spandiff_requests_invalid_total"), Some(3));
-    assert_eq!(server.metric("spandiff_http_requests_total"), Some(4));
-    assert_eq!(server.metric("spandiff_grpc_requests_total"), Some(3));
+    assert_eq!(server.metric("spans_received_total"), Some(8));
+    assert_eq!(server.metric("requests_invalid_total"), Some(3));
+    assert_eq!(server.metric("http_requests_total"), Some(4));
+    assert_eq!(server.metric("grpc_requests_total"), Some(3));
     assert_eq!(names(&server.stop().spans), ["accepted"; 8]);
 }
 
 /// 50,000 spans in one message, where 4 MiB are allowed and where 100 MiB are.
 #[test]
 fn grpc_max_recv_size() {
-    let many = request((0..50_000).map(|number| span(&number.to_string())).collect());
+    let many = request((0..50_000).map(|number| span(&format!("GET /products/{number:020}"))).collect());
     assert!(many.encoded_len() > 4 << 20);
     let small = Server::with(&["--max-request-bytes", "4MiB"]);
     let refused = call(small.grpc, EXPORT, &[], framed(0, &many.encode_to_vec()));
@@ -71,7 +74,7 @@ fn grpc_max_recv_size() {
     drop(small);
     let large = Server::with(&["--max-request-bytes", "100MiB", "--max-memory", "1GiB"]);
     export(large.grpc, many, None).unwrap();
-    assert_eq!(large.metric("spandiff_spans_received_total"), Some(50_000));
+    assert_eq!(large.metric("spans_received_total"), Some(50_000));
     assert_eq!(large.stop().spans.len(), 50_000);
 }
 
@@ -87,9 +90,9 @@ fn a_sender_that_hangs_up_leaves_nothing() {
         wire.write_all(&proto("never")[..20]).unwrap();
     }
     wait("all of them gone", || {
-        (server.metric("spandiff_requests_in_flight")? == 0 && server.metric("spandiff_connections")? <= 1).then_some(())
+        (server.metric("requests_in_flight")? == 0 && server.metric("connections")? <= 1).then_some(())
     });
-    assert_eq!(server.metric("spandiff_bytes_in_flight"), Some(0));
+    assert_eq!(server.metric("bytes_in_flight"), Some(0));
     assert!(server.stop().spans.is_empty());
 }
 
@@ -119,7 +122,8 @@ fn what_is_acknowledged_is_on_disk() {
     let server = Server::with(&["--fsync", "always"]);
     for number in 0..20 {
         let name = format!("{number:02}");
-        let answer = if number % 2 == 0 { post_proto(server.http, &proto(&name)) } else { post_json(server.http, &json(&name)) };
+        let answer =
+            if number % 2 == 0 { post_proto(server.http, &proto(&name)) } else { post_json(server.http, &json(&name)) };
         assert_eq!(answer.status, 200);
         assert_eq!(server.spans().len(), number + 1);
     }
@@ -139,7 +143,10 @@ fn a_capture_is_an_input_of_every_command() {
     let capture = server.path("capture");
     let inspect = |what: &std::path::Path| {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_spandiff"))
-            .args(["inspect", "--format", "json"]).arg(what).output().unwrap();
+            .args(["inspect", "--format", "json"])
+            .arg(what)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
     };

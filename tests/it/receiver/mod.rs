@@ -24,3 +24,5 @@ mod seen;
 mod semantics;
 mod server;
 mod transport;
+
+pub(crate) use server::Server;

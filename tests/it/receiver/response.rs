@@ -71,7 +71,7 @@ fn r_03_one_wrong_span_among_good_ones() {
     let spans = server.spans();
     assert!(names(&spans).iter().all(|name| *name == "good"));
     assert_eq!(spans.len(), 18);
-    assert_eq!(server.metric("spandiff_spans_rejected_total"), Some(2));
+    assert_eq!(server.metric("spans_rejected_total"), Some(2));
 }
 
 #[test]
@@ -212,7 +212,7 @@ fn r_09_overload_says_when_to_try_again() {
     // One request that does not come to its end takes the only place.
     let mut wire = connect(server.http);
     wire.write_all(head("POST", "/v1/traces", &[PROTO, ("Content-Length", "100")]).as_bytes()).unwrap();
-    wait("the first request", || (server.metric("spandiff_requests_in_flight")? == 1).then_some(()));
+    wait("the first request", || (server.metric("requests_in_flight")? == 1).then_some(()));
     let (http, grpc) = (server.http, server.grpc);
     let over_grpc = std::thread::spawn(move || call(grpc, EXPORT, &[], framed(0, &proto("refused"))));
     for kind in [PROTO, JSON] {
@@ -228,7 +228,7 @@ fn r_09_overload_says_when_to_try_again() {
     drop(wire);
     wait("room", || (post_proto(server.http, &proto("later")).status == 200).then_some(()));
     assert_eq!(names(&server.spans()), ["later"]);
-    assert_eq!(server.metric("spandiff_requests_refused_total"), Some(3));
+    assert_eq!(server.metric("requests_refused_total"), Some(3));
 }
 
 #[test]
@@ -270,8 +270,8 @@ fn r_13_what_comes_twice_counts_once() {
     for _ in 0..2 {
         assert_eq!(post_proto(server.http, &batch).status, 200);
     }
-    wait("the duplicates", || (server.metric("spandiff_spans_duplicate_total")? == 2).then_some(()));
-    assert_eq!(server.metric("spandiff_spans_received_total"), Some(4));
+    wait("the duplicates", || (server.metric("spans_duplicate_total")? == 2).then_some(()));
+    assert_eq!(server.metric("spans_received_total"), Some(4));
     let ended = server.stop();
     assert_eq!(ended.code, Some(0));
     assert_eq!(ended.spans.len(), 4);

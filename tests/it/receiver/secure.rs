@@ -91,7 +91,10 @@ async fn post(stream: TlsStream<tokio::net::TcpStream>, body: &[u8]) -> std::io:
 #[test]
 fn t_19_tls_over_every_protocol() {
     let authority = Authority::new();
-    let server = Server::within(certificates(&authority), &["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--admin-listen", "off"]);
+    let server = Server::within(
+        certificates(&authority),
+        &["--tls-cert", "cert.pem", "--tls-key", "key.pem", "--admin-listen", "off"],
+    );
     run(async {
         let stream = connect(server.http, &authority, None, b"http/1.1").await.unwrap();
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));

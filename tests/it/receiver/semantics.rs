@@ -35,21 +35,33 @@ fn s_01_flags() {
         flagged("e not said", 0x201),
     ];
     post(&server, &request(spans));
-    let marks: Vec<_> = server.spans().iter().map(|span| (span.marks.has(SpanMarks::REMOTE_PARENT), span.marks.has(SpanMarks::LOCAL_PARENT))).collect();
+    let marks: Vec<_> = server
+        .spans()
+        .iter()
+        .map(|span| (span.marks.has(SpanMarks::REMOTE_PARENT), span.marks.has(SpanMarks::LOCAL_PARENT)))
+        .collect();
     assert_eq!(marks, [(false, false), (false, true), (true, false), (true, false), (false, false)]);
 }
 
 #[test]
 fn s_02_kinds_links_and_their_own_state() {
     let server = Server::start();
-    let mut spans: Vec<_> = (0..=6).map(|kind| {
-        let mut one = span(&format!("kind {kind}"));
-        one.kind = kind;
-        one
-    }).collect();
+    let mut spans: Vec<_> = (0..=6)
+        .map(|kind| {
+            let mut one = span(&format!("kind {kind}"));
+            one.kind = kind;
+            one
+        })
+        .collect();
     spans[3].trace_state = "ot=th:8;rv:ffffffffffffff".to_owned();
     spans[3].links = vec![
-        Link { trace_id: vec![3; 16], span_id: vec![4; 8], trace_state: "a=b".to_owned(), flags: 0x301, ..Link::default() },
+        Link {
+            trace_id: vec![3; 16],
+            span_id: vec![4; 8],
+            trace_state: "a=b".to_owned(),
+            flags: 0x301,
+            ..Link::default()
+        },
         Link { trace_id: vec![3; 5], span_id: Vec::new(), ..Link::default() },
     ];
     post(&server, &request(spans));
@@ -58,7 +70,10 @@ fn s_02_kinds_links_and_their_own_state() {
     use Kind::{Client, Consumer, Internal, Producer, Server as Serving};
     assert_eq!(kinds, [Internal, Internal, Serving, Client, Producer, Consumer, Internal]);
     assert_eq!(spans[3].trace_state, "ot=th:8;rv:ffffffffffffff");
-    assert_eq!(spans[3].links, [(Some(0x0303_0303_0303_0303_0303_0303_0303_0303), Some(0x0404_0404_0404_0404)), (None, None)]);
+    assert_eq!(
+        spans[3].links,
+        [(Some(0x0303_0303_0303_0303_0303_0303_0303_0303), Some(0x0404_0404_0404_0404)), (None, None)]
+    );
 }
 
 #[test]
@@ -91,7 +106,10 @@ fn s_04_s_05_one_resource_in_many_envelopes() {
     };
     let mut all = envelope("a", "one");
     all.scope_spans.push(ScopeSpans { spans: vec![span("b")], ..ScopeSpans::default() });
-    post(&server, &ExportTraceServiceRequest { resource_spans: vec![all, envelope("c", "two"), ResourceSpans::default()] });
+    post(
+        &server,
+        &ExportTraceServiceRequest { resource_spans: vec![all, envelope("c", "two"), ResourceSpans::default()] },
+    );
     let spans = server.spans();
     assert_eq!(names(&spans), ["a", "b", "c"]);
     for span in &spans {

@@ -101,7 +101,10 @@ impl Server {
     /// The same, in a directory that may hold certificates, tokens and configuration.
     pub(crate) fn within(work: impl Into<Arc<TempDir>>, more: &[&str]) -> Server {
         let work = work.into();
-        let mut args = vec!["--capture", "capture", "--fsync", "never"];
+        let mut args = vec!["--capture", "capture"];
+        if !more.contains(&"--fsync") {
+            args.extend(["--fsync", "never"]);
+        }
         for option in ["--grpc-listen", "--http-listen", "--admin-listen"] {
             if !more.contains(&option) {
                 args.extend([option, "127.0.0.1:0"]);
@@ -146,12 +149,13 @@ impl Server {
         get(self.admin, path)
     }
 
-    /// A number of `/metrics`, summed over its labels; none that is not there.
+    /// A number of `/metrics` behind `spandiff_receiver_`, summed over its labels; none that is not there.
     pub(crate) fn metric(&self, name: &str) -> Option<u64> {
+        let name = format!("spandiff_receiver_{name}");
         let page = self.page("/metrics").text();
         let mut lines = page.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
-            let is_it = series.split('{').next() == Some(name);
+            let is_it = series.split('{').next() == Some(&name);
             is_it.then(|| value.parse::<f64>().unwrap() as u64)
         });
         let first = lines.next()?;

@@ -198,14 +198,14 @@ const LOGS: &str = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 #[test]
 fn t_11_other_signals_are_discarded_or_refused() {
     let server = Server::start();
-    let before = server.metric("spandiff_other_signals_dropped_total");
+    let before = server.metric("other_signals_dropped_total");
     assert_eq!(send(server.http, "POST", "/v1/metrics", &[JSON], br#"{"resourceMetrics":[]}"#).status, 200);
     assert_eq!(send(server.http, "POST", "/v1/logs", &[PROTO], b"").status, 200);
     for path in [METRICS, LOGS] {
         let called = call(server.grpc, path, &[], framed(0, b""));
         assert_eq!((called.code, called.body), (code::OK, vec![0; 5]), "{path}");
     }
-    assert_eq!(server.metric("spandiff_other_signals_dropped_total"), before.map(|before| before + 4));
+    assert_eq!(server.metric("other_signals_dropped_total"), before.map(|before| before + 4));
     assert!(before.is_some() && server.stop().spans.is_empty());
     let strict = Server::with(&["--other-signals", "refuse"]);
     for path in ["/v1/metrics", "/v1/logs", "/v1development/profiles"] {
@@ -426,7 +426,7 @@ fn t_16_a_second_signal_ends_at_once() {
     let mut wire = connect(server.http);
     wire.write_all(head("POST", "/v1/traces", &[PROTO, ("Content-Length", "100")]).as_bytes()).unwrap();
     wire.write_all(b"abc").unwrap();
-    wait("the request", || (server.metric("spandiff_requests_in_flight")? == 1).then_some(()));
+    wait("the request", || (server.metric("requests_in_flight")? == 1).then_some(()));
     let begin = std::time::Instant::now();
     server.signal("TERM");
     wait("the draining", || get_refused(server.http).then_some(()));
@@ -446,7 +446,7 @@ fn t_16_draining_has_an_end() {
     let server = Server::with(&["--drain-timeout", "1s"]);
     let mut wire = connect(server.http);
     wire.write_all(head("POST", "/v1/traces", &[PROTO, ("Content-Length", "100")]).as_bytes()).unwrap();
-    wait("the request", || (server.metric("spandiff_requests_in_flight")? == 1).then_some(()));
+    wait("the request", || (server.metric("requests_in_flight")? == 1).then_some(()));
     assert_eq!(post_proto(server.http, &proto("stored")).status, 200);
     let begin = std::time::Instant::now();
     let ended = server.stop();
@@ -463,7 +463,7 @@ fn t_16_a_request_under_way_is_answered() {
     let length = body.len().to_string();
     wire.write_all(head("POST", "/v1/traces", &[PROTO, ("Content-Length", &length)]).as_bytes()).unwrap();
     wire.write_all(&body[..10]).unwrap();
-    wait("the request", || (server.metric("spandiff_requests_in_flight")? == 1).then_some(()));
+    wait("the request", || (server.metric("requests_in_flight")? == 1).then_some(()));
     server.signal("TERM");
     wait("the draining", || get_refused(server.http).then_some(()));
     wire.write_all(&body[10..]).unwrap();
