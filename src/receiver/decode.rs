@@ -69,6 +69,10 @@ pub fn decode(
             if body.iter().any(|&byte| is_never_json(byte)) {
                 return Err(Refusal::invalid("the body is not OTLP/JSON: control characters must be escaped"));
             }
+            let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+            if text.trim_ascii_start().first() != Some(&b'{') {
+                return Err(Refusal::invalid("the body is not OTLP/JSON: it is no object"));
+            }
             let mut keep = Keep::default();
             let report = ReadReport::default();
             let mut context = Context { limits: *limits, symbols, sink: &mut keep, report };
