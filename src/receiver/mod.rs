@@ -96,4 +96,5 @@ pub mod serve;
 pub mod tls;
 pub mod token;
 pub mod watch;
+pub mod watching;
 pub mod windows;
