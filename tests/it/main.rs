@@ -54,6 +54,8 @@ mod samples;
 #[cfg(feature = "tui")]
 mod screens;
 mod seen;
+#[cfg(feature = "receiver")]
+mod sender;
 mod shared;
 mod stories;
 #[path = "../bench/synthetic.rs"]
