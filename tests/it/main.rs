@@ -12,6 +12,8 @@
 
 #[cfg(feature = "receiver")]
 mod admin;
+#[cfg(all(feature = "receiver", feature = "tui"))]
+mod attach;
 mod bad_input;
 #[cfg(feature = "receiver")]
 mod capture;
