@@ -15,8 +15,8 @@ pub const MAX_COHORTS: usize = 32;
 pub const OTHER: &str = "other";
 /// The cohort of traces that do not have the attribute.
 pub const NONE: &str = "none";
-/// Bytes of a value that are kept.
-const MAX_NAME_BYTES: usize = 120;
+/// Bytes of a value that are kept: it becomes part of a file's name.
+const MAX_NAME_BYTES: usize = 60;
 /// A cohort that had no trace for so many windows makes room for another one.
 const FORGOTTEN_AFTER: u64 = 60;
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
 
 /// How often memory is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -22,6 +23,9 @@ const ADMIN_CONNECTIONS: u32 = 64;
 const MOST_THREADS: usize = 4;
 /// Threads that decompress, at most.
 const MOST_INFLATING: usize = 16;
+
+/// The share of the time for stopping in which requests may still be answered; the rest is for windows and files.
+const ANSWERING_SHARE: (u32, u32) = (3, 5);
 
 /// Why a receiver could not begin.
 #[derive(Debug)]
@@ -149,7 +153,8 @@ pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End,
     };
     let end = runtime.block_on(servers.run(sockets, otlp, admin, &admission, options, &counters, ready))?;
     inbox.stop();
-    let rest = options.drain_timeout;
+    let (end, told) = end;
+    let rest = options.drain_timeout.saturating_sub(told.elapsed());
     let end = match (end, ended.recv_timeout(rest)) {
         (End::Drained, Err(RecvTimeoutError::Disconnected) | Ok(())) => End::Drained,
         _ => End::Cut,
@@ -174,7 +179,7 @@ impl Servers {
         options: &Options,
         counters: &Arc<Counters>,
         ready: impl FnOnce(),
-    ) -> Result<End, StartError> {
+    ) -> Result<(End, Instant), StartError> {
         let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
         for listener in [sockets.grpc, sockets.http, sockets.unix].into_iter().flatten() {
@@ -186,16 +191,17 @@ impl Servers {
         tokio::spawn(watch_memory(Arc::clone(admission), Arc::clone(counters), options.most_memory_bytes));
         ready();
         tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        let told = Instant::now();
         admission.drain();
         self.otlp.stop();
         let drained = tokio::select! {
             () = self.otlp.ended() => End::Drained,
-            () = tokio::time::sleep(options.drain_timeout * 3 / 5) => End::Cut,
+            () = tokio::time::sleep(options.drain_timeout * ANSWERING_SHARE.0 / ANSWERING_SHARE.1) => End::Cut,
             _ = terminate.recv() => End::Cut,
             _ = interrupt.recv() => End::Cut,
         };
         self.admin.stop();
-        Ok(drained)
+        Ok((drained, told))
     }
 }
 

@@ -23,6 +23,8 @@ mod cli;
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
 mod fold;
+#[cfg(feature = "receiver")]
+mod forward;
 mod fuzz_corpus;
 mod gate;
 mod gate_numbers;
@@ -62,3 +64,7 @@ mod vectors;
 #[cfg(feature = "receiver")]
 mod watch;
 mod yaml;
+#[cfg(feature = "receiver")]
+#[path = "../bench/watch.rs"]
+#[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
+mod watching;

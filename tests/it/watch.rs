@@ -1,19 +1,26 @@
 //! From decoded batches to verdicts, in simulated time.
 
 use crate::data::{pair, text};
+use crate::watching::{Course, Mode, tally};
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use opentelemetry_proto::tonic::resource::v1::Resource;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span};
 use prost::Message;
-use spandiff::ingest::{ReadReport, Rules, otlp_proto};
-use spandiff::model::profile::Profile;
-use spandiff::model::{Limits, Symbols, Warning};
+use spandiff::diff::{FindingKind, Outcome};
+use spandiff::generate::{Change as GeneratorChange, System};
+use spandiff::ingest::{Folder, ReadReport, Rules, otlp_proto};
+use spandiff::model::profile::{Profile, stable_hash};
+use spandiff::model::{Limits, Symbols, TraceId, Warning, Warnings, fixture};
+use spandiff::receiver::board::{Board, Judged};
 use spandiff::receiver::cohort::CohortKey;
 use spandiff::receiver::counters::Counters;
 use spandiff::receiver::mark::Mark;
 use spandiff::receiver::moment::Moment;
 use spandiff::receiver::pipeline::{Pipeline, PipelineOptions, Sealed};
-use std::collections::BTreeMap;
+use spandiff::receiver::watch::snapshots::Snapshots;
+use spandiff::receiver::watch::{Baseline, Judging, Refusal, Watch, WatchOptions};
+use spandiff::receiver::windows::{Change, Keep, Windows};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 const SECOND: u64 = 1_000_000_000;
@@ -344,4 +351,374 @@ fn a_new_table_of_symbols_changes_nothing() {
     assert_eq!(plain.paths().len(), renewed.paths().len());
     assert!(plain == renewed);
     assert!(few < many, "{few} {many}");
+}
+
+/// A pipeline and the watch behind it.
+struct Watched<'r> {
+    rig: Rig<'r>,
+    watch: Watch,
+    board: Arc<Board>,
+    changes: Vec<Change>,
+    /// What the board said when each window was sealed, if it said something about that window.
+    said: Vec<Option<Arc<Judged>>>,
+}
+
+fn keep(window_ns: u64) -> Keep {
+    Keep { retain_ns: 14 * 24 * 60 * MINUTE, most_bytes: 64 << 20, window_ns }
+}
+
+fn watch(baseline: Baseline, looks: Option<u32>, keep: Keep, counters: &Arc<Counters>) -> (Watch, Arc<Board>) {
+    let board = Arc::new(Board::new());
+    let options = WatchOptions { judging: Judging::default(), baseline, looks, keep, limits: Limits::default() };
+    (Watch::new(options, Arc::clone(&board), Arc::clone(counters)), board)
+}
+
+impl<'r> Watched<'r> {
+    fn new(options: PipelineOptions, baseline: Baseline, looks: Option<u32>, rules: &'r Rules) -> Watched<'r> {
+        let keep = keep(options.window_ns);
+        let rig = Rig::new(options, rules, Limits::default());
+        let (watch, board) = watch(baseline, looks, keep, &rig.counters);
+        Watched { rig, watch, board, changes: Vec::new(), said: Vec::new() }
+    }
+
+    fn pass(&mut self, ns: u64) {
+        self.rig.pass(ns);
+        for sealed in std::mem::take(&mut self.rig.sealed) {
+            self.changes.extend(self.watch.sealed(&sealed));
+            let newest = self.board.newest(None).filter(|judged| judged.window_ns.1 == sealed.end_unix_ns);
+            self.said.push(newest);
+        }
+    }
+
+    fn mark(&mut self, label: &str) {
+        let mut mark = Mark::new(label, 0);
+        let behind = self.rig.pipeline.mark(&mut mark, self.rig.now);
+        self.changes.extend(self.watch.mark(mark, behind));
+    }
+
+    /// A minute with so many requests, each a page and a query that take about so long.
+    fn minute(&mut self, requests: u64, query_ms: u64) {
+        for number in 0..requests {
+            let trace = u128::from(stable(self.rig.now.steady_ns + number)) << 64 | u128::from(stable(number));
+            let jitter = |salt: u64| 80 + stable(self.rig.now.steady_ns ^ number << 20 ^ salt) % 40;
+            let query_ns = query_ms * jitter(1) * 10_000;
+            let page_ns = query_ns + 30 * jitter(2) * 10_000;
+            let timed = |span: Span, length: u64| Span { end_time_unix_nano: EPOCH + length, ..span };
+            let page = Span { name: "GET /".to_owned(), ..timed(span(trace, 1, 0), page_ns) };
+            let query = Span { name: "SELECT".to_owned(), kind: 3, ..timed(span(trace, 2, 1), query_ns) };
+            self.rig.spans("shop", vec![page, query]);
+            if (number + 1) % 10 == 0 {
+                self.pass(MINUTE / requests * 10);
+            }
+        }
+    }
+
+    fn results(&self) -> Vec<Option<Outcome>> {
+        self.said.iter().map(|judged| judged.as_ref().map(|judged| judged.verdict.result)).collect()
+    }
+}
+
+/// A number that looks like chance and is the same every time.
+fn stable(number: u64) -> u64 {
+    stable_hash(&number.to_le_bytes())
+}
+
+fn codes(judged: &Judged) -> Vec<&'static str> {
+    judged.verdict.reasons.iter().map(|reason| reason.code).collect()
+}
+
+#[test]
+fn a_slow_leaf_behind_a_mark_fails_within_three_windows() {
+    for mode in [Mode::Open, Mode::Planned(10), Mode::Apart] {
+        let course = Course {
+            system: System::Shop,
+            change: GeneratorChange::SlowLeaf,
+            mode,
+            before: 6,
+            after: 4,
+            traces: 120,
+            seed: 70_000,
+        };
+        let slow = tally(2, &course);
+        assert_eq!(slow.failed.len(), 2, "{mode:?} {slow:?}");
+        assert!(slow.failed.iter().all(|at| *at <= 3), "{mode:?} {slow:?}");
+    }
+}
+
+#[test]
+fn control_runs_stay_quiet() {
+    for (mode, after) in [(Mode::Open, 8), (Mode::Planned(8), 8), (Mode::Apart, 5)] {
+        let course = Course {
+            system: System::Shop,
+            change: GeneratorChange::None,
+            mode,
+            before: 6,
+            after,
+            traces: 100,
+            seed: 80_000,
+        };
+        let quiet = tally(2, &course);
+        assert!(quiet.failed.is_empty(), "{mode:?} {quiet:?}");
+    }
+}
+
+#[test]
+fn verdicts_begin_anew_at_a_mark_and_pass_when_all_looks_were_taken() {
+    let rules = Rules::default();
+    let mut watched = Watched::new(PipelineOptions::default(), Baseline::Mark, Some(3), &rules);
+    for _ in 0..10 {
+        watched.minute(120, 40);
+    }
+    watched.mark("deploy v2");
+    // Nothing was compared since: what was said of earlier windows does not stand any more.
+    let waiting = watched.board.newest(None).unwrap();
+    assert_eq!((waiting.verdict.result, waiting.verdict.compared), (Outcome::Inconclusive, false));
+    assert_eq!((waiting.windows, waiting.baseline.as_str()), (0, "before deploy v2"));
+    watched.said.clear();
+    for _ in 0..5 {
+        watched.minute(120, 40);
+    }
+    watched.pass(20 * SECOND);
+    // The last window before the mark says nothing; the third look is the last one.
+    let results = watched.results();
+    let [inconclusive, pass] = [Some(Outcome::Inconclusive), Some(Outcome::Pass)];
+    assert_eq!(results, [None, inconclusive, inconclusive, pass, None, None], "{results:?}");
+    let first = watched.said[1].as_ref().unwrap();
+    assert!(codes(first).contains(&"looks_left"), "{:?}", first.verdict.reasons);
+    let last = watched.board.newest(None).unwrap();
+    assert_eq!((last.verdict.result, last.windows), (Outcome::Pass, 3));
+    assert_eq!(last.after.totals.traces, 360);
+    assert!(matches!(watched.watch.ask(None, None), Err(Refusal::Over)));
+    let marks: Vec<String> = watched.board.marks().iter().map(|mark| mark.label.clone()).collect();
+    assert_eq!(marks, ["deploy v2"]);
+
+    watched.mark("deploy v3");
+    watched.said.clear();
+    for _ in 0..3 {
+        watched.minute(120, 90);
+    }
+    watched.pass(20 * SECOND);
+    assert_eq!(watched.results()[1], Some(Outcome::Fail), "{:?}", watched.results());
+    let failed = watched.board.newest(None).unwrap();
+    assert_eq!(failed.diff.findings[0].kind, FindingKind::Slower);
+    // Only what was of the version before.
+    assert!(failed.before.totals.traces <= 5 * 120, "{}", failed.before.totals.traces);
+    // The newest windows have their examples.
+    assert!(!failed.after.example_traces().is_empty());
+}
+
+#[test]
+fn lost_data_keep_a_verdict_from_being_sure() {
+    let rules = Rules::default();
+    let mut watched = Watched::new(PipelineOptions::default(), Baseline::Mark, None, &rules);
+    for _ in 0..6 {
+        watched.minute(120, 40);
+    }
+    watched.mark("deploy");
+    watched.said.clear();
+    watched.minute(120, 90);
+    // 2 % of the window's spans.
+    watched.rig.pipeline.dropped(5, watched.rig.now);
+    watched.minute(120, 90);
+    watched.pass(20 * SECOND);
+    let judged = watched.board.newest(None).unwrap();
+    assert_eq!(judged.verdict.result, Outcome::Inconclusive, "{:?}", judged.verdict.reasons);
+    assert!(codes(&judged).contains(&"data_shed"), "{:?}", judged.verdict.reasons);
+}
+
+#[test]
+fn a_canary_is_compared_with_the_stable_version_at_the_same_time() {
+    let rules = Rules::default();
+    let options = PipelineOptions { cohort_by: CohortKey::parse("shop:service.version"), ..PipelineOptions::default() };
+    let mut watched = Watched::new(options, Baseline::parse("cohort:v1").unwrap(), None, &rules);
+    watched.mark("canary");
+    for window in 0..4u64 {
+        for number in 0..240u64 {
+            // Everything gets slower with time, for both; the canary is half as slow again.
+            let canary = number % 3 == 0;
+            let base = 40 + 10 * window + if canary { 30 } else { 0 };
+            let trace = u128::from(stable(window << 32 | number)) << 64 | u128::from(number);
+            let jitter = 80 + stable(number ^ window << 40) % 40;
+            let end_time_unix_nano = EPOCH + base * jitter * 10_000;
+            let resource = [("service.name", "shop"), ("service.version", if canary { "v2" } else { "v1" })];
+            watched.rig.send(request(&resource, vec![Span { end_time_unix_nano, ..span(trace, 1, 0) }]));
+            if (number + 1) % 4 == 0 {
+                watched.pass(SECOND);
+            }
+        }
+    }
+    watched.pass(20 * SECOND);
+    let canary = watched.board.newest(Some("v2")).unwrap();
+    assert_eq!(canary.verdict.result, Outcome::Fail, "{:?}", canary.verdict.reasons);
+    assert_eq!(canary.baseline, "cohort v1 at the same time");
+    assert_eq!((canary.after.totals.traces, canary.before.totals.traces), (320, 640));
+    // The stable version is what others are compared with.
+    assert!(watched.board.newest(Some("v1")).is_none());
+    let asked = watched.watch.ask(Some("v1"), Some("cohort:v2")).unwrap();
+    assert_eq!((asked.generation, asked.after.totals.traces), (0, 640));
+    assert!(matches!(watched.watch.ask(Some("v2"), Some("nonsense")), Err(Refusal::NoBaseline(_))));
+    assert!(matches!(watched.watch.ask(Some("v3"), None), Err(Refusal::Nothing(_))));
+}
+
+/// A window of ten minutes with requests to the databases of tenants; some sleep at night.
+fn tenants(watched: &mut Watched<'_>, window: u64) {
+    let is_night = window % 144 >= 72;
+    for number in 0..120u64 {
+        let tenant = number % 12;
+        if is_night && tenant >= 6 {
+            continue;
+        }
+        let trace = u128::from(stable(window << 32 | number)) << 64 | u128::from(number);
+        let jitter = 80 + stable(number ^ window << 40) % 40;
+        let end_time_unix_nano = EPOCH + 20 * jitter * 10_000;
+        let query = Span {
+            kind: 3,
+            name: "SELECT".to_owned(),
+            attributes: vec![
+                pair("db.system.name", text("mariadb")),
+                pair("db.namespace", text(&format!("tenant-{tenant}"))),
+                pair("server.address", text("db.example")),
+            ],
+            ..span(trace, 2, 1)
+        };
+        watched.rig.spans("shop", vec![Span { end_time_unix_nano, ..span(trace, 1, 0) }, query]);
+    }
+    watched.pass(10 * MINUTE);
+}
+
+#[test]
+fn tenants_that_sleep_at_night_are_not_gone_when_nights_are_compared_with_nights() {
+    let rules = Rules::default();
+    let options = PipelineOptions { window_ns: 10 * MINUTE, ..PipelineOptions::default() };
+    let mut watched = Watched::new(options, Baseline::parse("window:1d").unwrap(), None, &rules);
+    for window in 0..144 + 80 {
+        tenants(&mut watched, window);
+    }
+    let said: Vec<Outcome> = watched.results().into_iter().skip(146).flatten().collect();
+    assert!(said.len() > 70 && said.iter().all(|result| *result != Outcome::Fail), "{said:?}");
+    let night = watched.board.newest(None).unwrap();
+    assert_eq!(night.baseline, "1d earlier");
+    assert!(night.diff.findings.is_empty(), "{:?}", night.diff.findings);
+    assert!(night.before.totals.traces > 60);
+    // Against the day they are: that is what a profile of a day says about a night.
+    let day = watched.watch.ask(None, Some("window:12h")).unwrap();
+    let gone = day.diff.findings.iter().any(|finding| finding.kind == FindingKind::InstanceGone);
+    assert!(gone, "{:?}", day.diff.findings);
+}
+
+/// A window of one service with so many traces.
+fn window(number: u64, start_unix_ns: u64, length_ns: u64, traces: u64) -> Sealed {
+    let mut folder = Folder::new(&Limits::default());
+    let mut trace = fixture::trace("shop GET /cart 90ms [server]\n  cache GET 10ms [client]");
+    for one in 0..traces {
+        trace.id = TraceId(u128::from(stable(number << 32 | one)));
+        folder.add(&trace, &Warnings::default());
+    }
+    let cohorts = BTreeMap::from([(String::new(), Arc::new(folder.finish()))]);
+    Sealed { number, start_unix_ns, end_unix_ns: start_unix_ns + length_ns, cohorts }
+}
+
+#[test]
+fn the_same_hour_of_last_week_is_found_among_merged_windows() {
+    const LENGTH: u64 = 10 * MINUTE;
+    let hour = 60 * MINUTE;
+    let mut windows = Windows::new(keep(LENGTH), &Limits::default());
+    // Every hour has its own number of traces: 1 to 24 in each of its six windows.
+    for number in 0..8 * 144u64 {
+        let start = EPOCH + number * LENGTH;
+        windows.add(&window(number, start, LENGTH, 1 + number / 6 % 24), &BTreeSet::new());
+    }
+    let list = windows.list();
+    // An hour each but for the last two.
+    assert!(list.len() < 8 * 24 + 24, "{}", list.len());
+    assert_eq!(list.iter().map(|window| window.traces).sum::<u64>(), 8 * 6 * (24 * 25 / 2));
+    for hours in [0, 5, 23] {
+        let start = EPOCH + hours * hour;
+        let found = windows.around("", (start + 20 * MINUTE, start + 30 * MINUTE), u64::MAX).unwrap();
+        assert_eq!(found.totals.traces, 6 * (1 + hours));
+    }
+    assert!(windows.around("", (EPOCH - hour, EPOCH), u64::MAX).is_none());
+    assert!(windows.around("v2", (EPOCH, EPOCH + hour), u64::MAX).is_none());
+}
+
+#[test]
+fn what_is_kept_has_bounds() {
+    let mut windows = Windows::new(Keep { most_bytes: 100_000, ..keep(MINUTE) }, &Limits::default());
+    let mut last = 0;
+    for number in 0..200 {
+        windows.add(&window(number, EPOCH + number * MINUTE, MINUTE, 3), &BTreeSet::new());
+        assert!(windows.bytes() <= 100_000);
+        last = number;
+    }
+    assert!(windows.dropped() > 0);
+    // The oldest went.
+    let numbers = last - 10..last + 1;
+    assert_eq!(windows.between(None, &numbers).map(|profile| profile.totals.traces), Some(33));
+
+    let retain_ns = 60 * MINUTE;
+    let mut windows = Windows::new(Keep { retain_ns, ..keep(MINUTE) }, &Limits::default());
+    for number in 0..200 {
+        windows.add(&window(number, EPOCH + number * MINUTE, MINUTE, 1), &BTreeSet::new());
+    }
+    assert_eq!((windows.list().len(), windows.dropped()), (60, 0));
+}
+
+#[test]
+fn marks_divide_what_is_merged() {
+    let mut windows = Windows::new(keep(MINUTE), &Limits::default());
+    let bounds = BTreeSet::from([20]);
+    for number in 0..240 {
+        windows.add(&window(number, EPOCH + number * MINUTE, MINUTE, 1), &bounds);
+    }
+    let traces = |numbers| windows.between(None, &numbers).map_or(0, |profile| profile.totals.traces);
+    assert_eq!((traces(0..20), traces(20..60)), (20, 40));
+    assert!(windows.list().len() <= 2 + 1 + 180);
+}
+
+#[test]
+fn a_restart_goes_on_where_it_was() {
+    let rules = Rules::default();
+    let folder = tempfile::tempdir().unwrap();
+    let snapshots = Snapshots::open(folder.path().join("deep/er")).unwrap();
+    let mut watched = Watched::new(PipelineOptions::default(), Baseline::Mark, None, &rules);
+    for _ in 0..5 {
+        watched.minute(60, 40);
+    }
+    watched.mark("deploy");
+    for _ in 0..3 {
+        watched.minute(60, 40);
+    }
+    watched.rig.finish();
+    watched.pass(0);
+    assert!(snapshots.follow(&watched.changes).is_empty());
+    let directory = folder.path().join("deep/er");
+    std::fs::write(directory.join("marks.json.unfinished"), "[").unwrap();
+    std::fs::write(directory.join("notes.txt"), "mine").unwrap();
+    let damaged = "all_@1772440000000+60000@0000000900-0000000901.spanprofile";
+    std::fs::write(directory.join(damaged), "no profile").unwrap();
+
+    let snapshots = Snapshots::open(directory.clone()).unwrap();
+    assert!(!directory.join("marks.json.unfinished").exists() && directory.join("notes.txt").exists());
+    let files = snapshots.load(1 << 30).unwrap();
+    let (again, board) = watch(Baseline::Mark, None, keep(MINUTE), &Arc::new(Counters::default()));
+    assert_eq!(again.restore(files), 1);
+    assert_eq!(board.windows(), watched.board.windows());
+    assert_eq!(board.marks(), watched.board.marks());
+    assert_eq!(again.profile(None), watched.watch.profile(None));
+    let next = again.next_number();
+    assert_eq!(next, watched.watch.next_number());
+    // A window later the verdict is about all since the mark, though the process is another.
+    let sealed = window(next, watched.rig.now.unix_ns, MINUTE, 1);
+    again.sealed(&sealed);
+    let judged = board.newest(None).unwrap();
+    assert_eq!(judged.after.totals.traces, 3 * 60 + 1);
+    assert_eq!(judged.before.totals.traces, 5 * 60);
+    assert_eq!(judged.mark.as_ref().map(|mark| mark.label.as_str()), Some("deploy"));
+    // Room for a part only: the newest.
+    let some = snapshots.load(board.windows().iter().map(|window| window.bytes).max().unwrap() * 2).unwrap();
+    assert!(
+        some.len() >= 3 && some[1].0.contains("-0000000901"),
+        "{:?}",
+        some.iter().map(|f| &f.0).collect::<Vec<_>>()
+    );
 }

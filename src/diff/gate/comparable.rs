@@ -10,12 +10,15 @@ use crate::model::{Side, Warning};
 const MAX_LOSS: f64 = 0.01;
 
 /// What stands against the data.
+#[derive(Default)]
 pub(super) struct Data {
     pub(super) reasons: Vec<Reason>,
     /// Why latency proves nothing.
     latency: Option<&'static str>,
     /// Why error rates prove nothing.
     errors: Option<&'static str>,
+    /// Why neither calls nor call paths prove anything.
+    structure: Option<&'static str>,
 }
 
 impl Data {
@@ -24,7 +27,8 @@ impl Data {
         let against = match reason.grounds {
             Grounds::Latency => self.latency,
             Grounds::Errors => self.errors,
-            Grounds::Structure | Grounds::Limit | Grounds::Data => None,
+            Grounds::Structure | Grounds::Limit => self.structure,
+            Grounds::Data => None,
         };
         if let Some(against) = against.filter(|_| reason.result == Outcome::Fail) {
             reason.result = Outcome::Inconclusive;
@@ -47,10 +51,11 @@ pub(super) fn nothing(diff: &Diff) -> Option<Reason> {
 
 /// Looks at everything else.
 pub(super) fn look(diff: &Diff, policy: &Policy) -> Data {
-    let mut data = Data { reasons: Vec::new(), latency: None, errors: None };
+    let mut data = Data::default();
     sampling(diff, &mut data);
     for side in [Side::Before, Side::After] {
         data.reasons.extend(loss(side, diff.inputs.get(side)));
+        shed(side, diff.inputs.get(side), &mut data);
     }
     drift(diff, policy, &mut data);
     data.reasons.extend(coverage(diff, policy));
@@ -99,6 +104,30 @@ fn loss(side: Side, input: &InputSide) -> Option<Reason> {
     };
     let message = format!("{message}: more than {} is too much to pass", percent(MAX_LOSS));
     Some(Reason::about_data("data_lost", Outcome::Inconclusive, message))
+}
+
+/// What a receiver could not keep. It is no random part: large traces are the first to go, and slow ones come late. So
+/// what is left proves nothing, either way.
+fn shed(side: Side, input: &InputSide, data: &mut Data) {
+    let count_of = |warning: Warning| input.warnings.count(warning);
+    let spans = count_of(Warning::DroppedSpan).saturating_add(count_of(Warning::LateSpan));
+    let evicted = count_of(Warning::EvictedTrace);
+    let of = |lost: u64, all: u64| if lost == 0 { 0.0 } else { lost as f64 / all.max(1) as f64 };
+    let (share_spans, share_traces) = (of(spans, input.spans.saturating_add(spans)), of(evicted, input.traces));
+    let told = count_of(Warning::DroppedSpan) == 0 && evicted == 0;
+    if told || share_spans.max(share_traces) <= MAX_LOSS {
+        return;
+    }
+    let why = "the receiver lost data";
+    (data.latency, data.errors, data.structure) = (Some(why), Some(why), Some(why));
+    let message = format!(
+        "{} of the {} side's spans were dropped or late and {} of its traces evicted: more than {} is too much to judge",
+        percent(share_spans),
+        side.name(),
+        percent(share_traces.min(1.0)),
+        percent(MAX_LOSS)
+    );
+    data.reasons.push(Reason::about_data("data_shed", Outcome::Inconclusive, message));
 }
 
 fn drift(diff: &Diff, policy: &Policy, data: &mut Data) {

@@ -203,6 +203,15 @@ pub fn judge(diff: &mut Diff, policy: &Policy, today: Day) -> Verdict {
     }
 }
 
+/// Takes back a pass or a warning that came too early for a reason that the comparison does not show.
+pub fn hold(verdict: &mut Verdict, policy: &Policy, code: &'static str, message: String) {
+    let reason = Reason::about_data(code, Outcome::Inconclusive, message);
+    let at = verdict.reasons.partition_point(|other| other.result >= Outcome::Inconclusive);
+    verdict.reasons.insert(at, reason);
+    verdict.result = verdict.result.max(Outcome::Inconclusive);
+    verdict.exit_code = exit_code(verdict.result, policy, verdict.compared);
+}
+
 fn nothing_compared(diff: &Diff, policy: &Policy, mut reasons: Vec<Reason>) -> Verdict {
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.result));
     let least = if policy.latency { policy.min_traces } else { entries::LEAST };

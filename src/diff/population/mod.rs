@@ -49,13 +49,14 @@ use crate::model::{Operation, Pair, Side};
 use attribution::{Owners, Requests, all_requests, attribute, means, whole_part};
 use finish::Told;
 use judged::Judged;
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use work::{Work, whole};
 
 /// Compares two profiles. Nothing depends on how they were put together, on threads, or on the order of traces.
-pub fn compare(profiles: &Pair<Profile>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
+pub fn compare<P: Borrow<Profile>>(profiles: &Pair<P>, inputs: Pair<InputSide>, options: &DiffOptions) -> Diff {
     let q = options.population.q;
-    let traces = profiles.as_ref().map(|profile| profile.totals.traces);
+    let traces = profiles.as_ref().map(|profile| Borrow::<Profile>::borrow(profile).totals.traces);
     let level = options.population.look.map_or(q, |look| look.level(q, traces));
     let work = Work::new(unify::unify(profiles), options, level);
     let mut judged = Judged::new(&work);

@@ -6,6 +6,7 @@
 
 use crate::model::profile::{PathState, Profile};
 use crate::model::{Kind, NO_PARENT, Operation, OperationId, Operations, Pair, Side, drain};
+use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -33,8 +34,8 @@ const NAMING_KEYS: [&str; 10] = [
 type Renamed = HashMap<u32, Operation, foldhash::fast::RandomState>;
 
 /// Brings two profiles into one numbering. Paths that become equal by folding names are merged.
-pub(super) fn unify(profiles: &Pair<Profile>) -> Pair<Arc<Profile>> {
-    let profiles = profiles.as_ref().map(Profile::canonical);
+pub(super) fn unify<P: Borrow<Profile>>(profiles: &Pair<P>) -> Pair<Arc<Profile>> {
+    let profiles = profiles.as_ref().map(|profile| Borrow::<Profile>::borrow(profile).canonical());
     let renamed = fold_names(&profiles);
     let folded = Pair::new(folded(profiles.before, &renamed.before), folded(profiles.after, &renamed.after));
     let mut operations: Vec<&Operation> =

@@ -11,6 +11,7 @@
 //! to it. The old `instrumentationLibrarySpans` (field 1000) are scope spans.
 
 mod check;
+mod encode;
 mod names;
 mod rewrite;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::model::attributes::{Attributes, Value, field};
 use crate::model::wire::{Field, Fields};
 use crate::model::{Body, Limits, NO_PARENT, OperationId, Resource, Scope, Span, SpanMarks, Symbol, Symbols, Warning};
 use check::{Bounds, Checker, Head};
+pub use encode::encode;
 use names::NameCache;
 use rewrite::{Message, Rewriter};
 use std::collections::HashMap;
