@@ -151,7 +151,7 @@ fn what_cannot_be_followed_is_told() {
     let words = attach(&right);
     let screen = rendered(&words.iter().map(String::as_str).collect::<Vec<_>>());
     assert!(screen.contains("230 of 1,300 databases"));
-    fails(&["tui", "--attach", "https://localhost:1", "--render", "findings"], "kubectl port-forward");
+    fails(&["tui", "--attach", "ftp://localhost:1", "--render", "findings"], "http and https are spoken");
     // Nobody listens on this port: it was bound a moment ago and is free again.
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     fails(&["tui", "--attach", &format!("http://{free}"), "--render", "findings"], "is not reachable since");

@@ -63,8 +63,8 @@ mod tui_state;
 mod vectors;
 #[cfg(feature = "receiver")]
 mod watch;
-mod yaml;
 #[cfg(feature = "receiver")]
 #[path = "../bench/watch.rs"]
 #[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
 mod watching;
+mod yaml;

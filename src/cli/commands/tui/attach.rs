@@ -40,8 +40,8 @@ const TRIES: usize = 3;
 /// Bytes of a token file.
 const TOKEN_BYTES: u64 = 64 << 10;
 
-/// What a comparison is one of: the run of the receiver, the cohort, and its number.
-type Edition = (String, String, u64);
+/// Which comparison of which run of the receiver: the tag of what can be fetched of it.
+type Edition = String;
 
 /// What the two that speak with the receiver know of each other.
 #[derive(Debug, Default)]
@@ -155,9 +155,8 @@ impl Follower {
             if before.0 != after.0 {
                 continue;
             }
-            let edition = (status.started_unix_ns.clone(), newest.cohort.clone(), before.0);
             let sides = Pair::new(self.side("before", &before.1, settings)?, self.side("after", &after.1, settings)?);
-            *self.shared.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(edition);
+            *self.shared.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(before.0);
             return Ok(Ok(load::many(sides)));
         }
         Ok(Err(format!("{} compares faster than its profiles can be fetched; trying again", self.wire.name())))
@@ -242,7 +241,7 @@ fn watch(wire: &Wire, shared: &Shared, out: &Sender<Msg>) {
 fn news(shared: &Shared, status: &Status) -> Vec<Msg> {
     let Some(newest) = shared.choose(status) else { return vec![Msg::Link(Link::Waiting)] };
     let link = Link::Up { cohort: newest.cohort.clone(), age: age(newest.age_seconds) };
-    let edition = (status.started_unix_ns.clone(), newest.cohort.clone(), newest.generation);
+    let edition = format!("\"{}-{}\"", status.started_unix_ns, newest.generation);
     // Before the first one is there, the worker fetches it anyway.
     let is_newer = shared.fetched().is_some_and(|fetched| fetched != edition);
     std::iter::once(Msg::Link(link)).chain(is_newer.then_some(Msg::Newer)).collect()
@@ -292,7 +291,7 @@ mod tests {
         let later = status(vec![of("v1", 5), of("v2", 4)]);
         assert_eq!(shared.choose(&later).map(|found| found.generation), Some(4));
         assert_eq!(news(&shared, &later).len(), 1, "nothing was fetched yet");
-        *shared.fetched.lock().unwrap() = Some(("5".into(), "v2".into(), 4));
+        *shared.fetched.lock().unwrap() = Some("\"5-4\"".into());
         assert_eq!(news(&shared, &later).len(), 1);
         assert!(matches!(news(&shared, &status(vec![of("v2", 6)]))[..], [_, Msg::Newer]));
         // Another run of the receiver counts anew.
