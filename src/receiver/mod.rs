@@ -91,6 +91,7 @@ pub mod request;
 pub mod respond;
 pub mod run;
 pub mod serve;
+pub mod telemetry;
 pub mod tls;
 pub mod token;
 pub mod watch;

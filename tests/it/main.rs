@@ -57,6 +57,8 @@ mod stories;
 #[path = "../bench/synthetic.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod synthetic;
+#[cfg(feature = "receiver")]
+mod telemetry;
 mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;
