@@ -9,8 +9,10 @@
 
 use super::admission::Held;
 use super::capture::{Body, Capture};
+use super::client::Signal;
 use super::counters::Counters;
 use super::decode::{Decoded, decode};
+use super::forward::ForwardInbox;
 use super::log::Log;
 use super::mark::Mark;
 use super::moment::{Clock, Moment};
@@ -18,6 +20,7 @@ use super::pipeline::{Pipeline, Sealed};
 use super::refusal::{Kind, Refusal};
 use super::respond::{Accepted, Encoding};
 use crate::model::{Limits, Symbols};
+use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -94,6 +97,8 @@ pub struct Engine<'r> {
     pub clock: Clock,
     /// What keeps bytes before they are acknowledged, if anything does.
     pub capture: Option<Capture>,
+    /// Where requests that were acknowledged are passed on to, if they are.
+    pub forward: Option<ForwardInbox>,
     /// What folds spans that were acknowledged, if anything does.
     pub pipeline: Option<Pipeline<'r>>,
     /// Takes the windows that were closed, and marks.
@@ -112,8 +117,23 @@ pub enum Event {
 /// A request that was decoded and is not answered yet.
 struct Pending {
     decoded: Decoded,
+    encoding: Encoding,
+    /// The body, if it is JSON: that of protobuf is in the batch.
+    json: Vec<u8>,
+    /// Length of the body.
+    len: usize,
     reply: oneshot::Sender<Answer>,
     held: Held,
+}
+
+impl Pending {
+    /// The body as it came.
+    fn body(&self) -> &[u8] {
+        match self.encoding {
+            Encoding::Json => &self.json,
+            Encoding::Proto => self.decoded.batch.bytes.get(..self.len).unwrap_or_default(),
+        }
+    }
 }
 
 /// An inbox, and the queue behind it for [`Engine::run`].
@@ -184,7 +204,6 @@ impl Engine<'_> {
 
     /// Decodes a request, and answers it at once if it cannot be used.
     fn decode(&mut self, mut job: Job, symbols: &mut Symbols) -> Option<Pending> {
-        let kept = self.capture.is_some() && job.encoding == Encoding::Json;
         let len = job.body.len();
         let decoded = catch_unwind(AssertUnwindSafe(|| decode(job.encoding, &mut job.body, &self.limits, symbols)));
         let decoded = decoded.unwrap_or_else(|_| {
@@ -198,14 +217,15 @@ impl Engine<'_> {
                 return None;
             }
         };
-        if let Some(capture) = self.capture.as_mut().filter(|_| decoded.report.spans > 0) {
-            capture.add(if kept {
-                Body::Json(&job.body)
-            } else {
-                Body::Proto(decoded.batch.bytes.get(..len).unwrap_or_default())
+        let Job { encoding, body: json, reply, held } = job;
+        let pending = Pending { decoded, encoding, json, len, reply, held };
+        if let Some(capture) = self.capture.as_mut().filter(|_| pending.decoded.report.spans > 0) {
+            capture.add(match encoding {
+                Encoding::Proto => Body::Proto(pending.body()),
+                Encoding::Json => Body::Json(pending.body()),
             });
         }
-        Some(Pending { decoded, reply: job.reply, held: job.held })
+        Some(pending)
     }
 
     /// Keeps a group, answers it and folds it.
@@ -221,8 +241,11 @@ impl Engine<'_> {
             return;
         }
         let mut to_fold = Vec::with_capacity(pending.len());
-        for Pending { decoded, reply, held } in pending {
-            let Decoded { batch, report, accepted } = decoded;
+        for pending in pending {
+            if let Some(forward) = &self.forward {
+                forward.put(Signal::Traces, pending.encoding, Bytes::copy_from_slice(pending.body()));
+            }
+            let Pending { decoded: Decoded { batch, report, accepted }, reply, held, .. } = pending;
             self.answer(reply, Ok(accepted));
             to_fold.push((batch, report, held));
         }

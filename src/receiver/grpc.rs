@@ -5,10 +5,11 @@
 //! could refuse it. A unary call is five bytes in front of a message and a status behind the answer.
 
 use super::admission::Held;
+use super::client::Signal;
 use super::engine::Answer;
 use super::inflate::{Coding, GRPC_CODINGS, empty};
 use super::refusal::{Kind, Refusal};
-use super::request::{Service, Signal};
+use super::request::{SIGNALS, Service};
 use super::respond::{self, Encoding, Reply};
 use hyper::body::Incoming;
 use hyper::header::HeaderValue;
@@ -17,13 +18,6 @@ use hyper::{Method, Request, Response};
 /// Bytes in front of a message: whether it is compressed, and its length.
 const ENVELOPE: usize = 5;
 
-/// The methods that are answered. Their spelling is the specification's.
-const TRACES: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
-const OTHERS: [&str; 3] = [
-    "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-    "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-    "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
-];
 /// What Kubernetes and load balancers ask, with its answer: SERVING.
 const HEALTH: &str = "/grpc.health.v1.Health/Check";
 const SERVING: [u8; 2] = [0x08, 0x01];
@@ -64,11 +58,10 @@ async fn take(service: &Service, signal: Signal, coding: Coding, message: Vec<u8
 }
 
 fn signal(path: &str, discards_others: bool) -> Result<Signal, Refusal> {
-    match path {
-        TRACES => Ok(Signal::Traces),
-        _ if OTHERS.contains(&path) && discards_others => Ok(Signal::Other),
-        _ => Err(Refusal::new(Kind::NotFound, "this receiver answers TraceService/Export alone")),
-    }
+    let known = SIGNALS.into_iter().find(|signal| signal.grpc_path() == path);
+    known
+        .filter(|signal| *signal == Signal::Traces || discards_others)
+        .ok_or_else(|| Refusal::new(Kind::NotFound, "this receiver answers the Export method of OTLP's services alone"))
 }
 
 /// Takes the message out of its envelope; and what it is compressed with.

@@ -95,4 +95,5 @@ pub mod telemetry;
 pub mod tls;
 pub mod token;
 pub mod watch;
+pub mod watching;
 pub mod windows;

@@ -4,8 +4,10 @@
 //! only then is its body read.
 
 use super::admission::{Admission, Held};
+use super::client::Signal;
 use super::counters::Counters;
 use super::engine::{Answer, Inbox};
+use super::forward::ForwardInbox;
 use super::grpc;
 use super::inflate::{self, Coding, HTTP_CODINGS};
 use super::log::Log;
@@ -40,15 +42,8 @@ pub struct Service {
     pub timeout: Duration,
     /// Whether metrics, logs and profiles are answered well, and dropped.
     pub discards_others: bool,
-}
-
-/// What a request brings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signal {
-    /// Traces.
-    Traces,
-    /// Metrics, logs or profiles.
-    Other,
+    /// Where they are passed on to, if they are.
+    pub forward: Option<ForwardInbox>,
 }
 
 impl Service {
@@ -88,7 +83,7 @@ impl Service {
             ));
         };
         let coding = coding(request.headers())?;
-        if signal == Signal::Other && !self.discards_others {
+        if signal != Signal::Traces && !self.discards_others {
             return Err(Refusal::new(Kind::NotFound, "this receiver takes traces alone (--other-signals refuse)"));
         }
         let mut held = self.admission.enter().await?;
@@ -110,8 +105,11 @@ impl Service {
     ) -> Answer {
         let (body, held) = self.inflated(coding, body, held).await?;
         self.counters.bytes_inflated.add(body.len() as u64);
-        if signal == Signal::Other {
+        if signal != Signal::Traces {
             self.counters.other_signals_dropped.add(1);
+            if let Some(forward) = &self.forward {
+                forward.put(signal, encoding, body.into());
+            }
             return Ok(Accepted::default());
         }
         self.inbox.handle(encoding, body, held).await
@@ -215,11 +213,15 @@ fn coding(headers: &HeaderMap) -> Result<Coding, Refusal> {
     })
 }
 
+/// All that a sender may send.
+pub(super) const SIGNALS: [Signal; 4] = [Signal::Traces, Signal::Metrics, Signal::Logs, Signal::Profiles];
+
 /// What a path takes.
 fn signal(path: &str) -> Result<Signal, Refusal> {
+    if let Some(signal) = SIGNALS.into_iter().find(|signal| signal.http_path() == path) {
+        return Ok(signal);
+    }
     match path {
-        "/v1/traces" => Ok(Signal::Traces),
-        "/v1/metrics" | "/v1/logs" | "/v1development/profiles" => Ok(Signal::Other),
         "/" | "" => Err(Refusal::new(
             Kind::NotFound,
             "there is nothing at /: traces go to /v1/traces. OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it stands: put \
@@ -242,9 +244,9 @@ mod tests {
     #[test]
     fn t_09_t_10_paths() {
         assert_eq!(signal("/v1/traces"), Ok(Signal::Traces));
-        for path in ["/v1/metrics", "/v1/logs", "/v1development/profiles"] {
-            assert_eq!(signal(path), Ok(Signal::Other));
-        }
+        assert_eq!(signal("/v1/metrics"), Ok(Signal::Metrics));
+        assert_eq!(signal("/v1/logs"), Ok(Signal::Logs));
+        assert_eq!(signal("/v1development/profiles"), Ok(Signal::Profiles));
         let hint = |path| signal(path).unwrap_err().message;
         assert!(hint("/").contains("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"));
         assert!(hint("/v1/traces/").contains("slash"));

@@ -1,8 +1,10 @@
 //! A receiver from its first socket to its last answer.
 
+use super::admin::Phase;
 use super::admission::Admission;
 use super::counters::Counters;
 use super::engine::{Inbox, Queue};
+use super::forward::ForwardInbox;
 use super::options::Options;
 use super::request::Service;
 use super::serve::{Handler, Listener, Server};
@@ -12,7 +14,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 /// How often memory is looked at.
@@ -100,7 +103,11 @@ pub struct Parts {
     /// Runs the engine on the queue until it is stopped.
     pub engine: Box<dyn FnOnce(&Queue) + Send>,
     /// Answers on the admin port.
-    pub admin: Option<Handler>,
+    pub admin: Handler,
+    /// Where requests are passed on to, if they are.
+    pub forward: Option<ForwardInbox>,
+    /// Where it is said what the receiver is doing.
+    pub phase: watch::Sender<Phase>,
 }
 
 /// How a receiver ended.
@@ -117,7 +124,7 @@ pub enum End {
 /// # Errors
 /// When it cannot begin.
 pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End, StartError> {
-    let Parts { sockets, counters, inbox, queue, engine, admin } = parts;
+    let Parts { sockets, counters, inbox, queue, engine, admin, forward, phase } = parts;
     let tls = options.tls.as_ref().map(tls::acceptor).transpose().map_err(StartError::Tls)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -145,15 +152,22 @@ pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End,
         most_bytes: options.most_request_bytes,
         timeout: options.request_timeout,
         discards_others: options.discards_others,
+        forward,
     });
     let otlp: Handler = Arc::new(move |request| Box::pin(Arc::clone(&service).answer(request)));
     let servers = Servers {
         otlp: Server::new(options.most_connections, tls.clone(), Arc::clone(&counters)),
         admin: Server::new(ADMIN_CONNECTIONS, tls, Arc::clone(&counters)),
     };
-    let end = runtime.block_on(servers.run(sockets, otlp, admin, &admission, options, &counters, ready))?;
+    let (end, told) = runtime.block_on(async {
+        servers.open(sockets, otlp, admin);
+        tokio::spawn(watch_memory(Arc::clone(&admission), counters, options.most_memory_bytes));
+        let signals = Signals::new().map_err(StartError::System)?;
+        phase.send_replace(Phase::Listening);
+        ready();
+        Ok(servers.until_told(signals, &admission, &phase, options.drain_timeout).await)
+    })?;
     inbox.stop();
-    let (end, told) = end;
     let rest = options.drain_timeout.saturating_sub(told.elapsed());
     let end = match (end, ended.recv_timeout(rest)) {
         (End::Drained, Err(RecvTimeoutError::Disconnected) | Ok(())) => End::Drained,
@@ -163,45 +177,58 @@ pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End,
     Ok(end)
 }
 
+/// What tells the receiver to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Signals> {
+        Ok(Signals { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! { _ = self.terminate.recv() => {}, _ = self.interrupt.recv() => {} }
+    }
+}
+
 struct Servers {
     otlp: Arc<Server>,
     admin: Arc<Server>,
 }
 
 impl Servers {
-    #[expect(clippy::too_many_arguments, reason = "one place where everything meets")]
-    async fn run(
-        &self,
-        sockets: Sockets,
-        otlp: Handler,
-        admin: Option<Handler>,
-        admission: &Arc<Admission>,
-        options: &Options,
-        counters: &Arc<Counters>,
-        ready: impl FnOnce(),
-    ) -> Result<(End, Instant), StartError> {
-        let mut terminate = signal(SignalKind::terminate()).map_err(StartError::System)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::System)?;
+    /// Begins to accept connections.
+    fn open(&self, sockets: Sockets, otlp: Handler, admin: Handler) {
         for listener in [sockets.grpc, sockets.http, sockets.unix].into_iter().flatten() {
             tokio::spawn(Arc::clone(&self.otlp).accept(listener, Arc::clone(&otlp)));
         }
-        if let (Some(listener), Some(admin)) = (sockets.admin, admin) {
+        if let Some(listener) = sockets.admin {
             tokio::spawn(Arc::clone(&self.admin).accept(listener, admin));
         }
-        tokio::spawn(watch_memory(Arc::clone(admission), Arc::clone(counters), options.most_memory_bytes));
-        ready();
-        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+    }
+
+    /// Waits until it is told to stop, then until all requests at hand are answered; also when it was told.
+    async fn until_told(
+        &self,
+        mut signals: Signals,
+        admission: &Admission,
+        phase: &watch::Sender<Phase>,
+        within: Duration,
+    ) -> (End, Instant) {
+        signals.next().await;
         let told = Instant::now();
+        phase.send_replace(Phase::Draining);
         admission.drain();
         self.otlp.stop();
         let drained = tokio::select! {
             () = self.otlp.ended() => End::Drained,
-            () = tokio::time::sleep(options.drain_timeout * ANSWERING_SHARE.0 / ANSWERING_SHARE.1) => End::Cut,
-            _ = terminate.recv() => End::Cut,
-            _ = interrupt.recv() => End::Cut,
+            () = tokio::time::sleep(within * ANSWERING_SHARE.0 / ANSWERING_SHARE.1) => End::Cut,
+            () = signals.next() => End::Cut,
         };
         self.admin.stop();
-        Ok((drained, told))
+        (drained, told)
     }
 }
 

@@ -6,8 +6,10 @@ use crate::cli::config::Settings;
 use crate::cli::error::Problem;
 use crate::ingest::live::Timing;
 use crate::receiver::capture::{CaptureOptions, Fsync};
+use crate::receiver::client::{ClientOptions, Endpoint};
 use crate::receiver::cohort::CohortKey;
 use crate::receiver::counters::Counters;
+use crate::receiver::forward::ForwardOptions;
 use crate::receiver::log::Log;
 use crate::receiver::options::Options;
 use crate::receiver::pipeline::PipelineOptions;
@@ -74,6 +76,29 @@ pub fn pipeline(args: &ReceiveArgs) -> Result<Option<PipelineOptions>, Problem> 
         longest_ns: args.trace_longest.unwrap_or(default.longest_ns),
     };
     Ok(Some(PipelineOptions { window_ns, timing, cohort_by: cohort_by.transpose()?, first_window: 0 }))
+}
+
+/// Where requests are passed on to, if they are.
+pub fn forward(
+    args: &ReceiveArgs,
+    options: &Options,
+    counters: &Arc<Counters>,
+) -> Result<Option<ForwardOptions>, Problem> {
+    let Some(text) = &args.forward else { return Ok(None) };
+    let endpoint = Endpoint::parse(text).map_err(|cause| {
+        Problem::new(format!("--forward cannot be understood: {text}"))
+            .cause(cause)
+            .hint("expected http://HOST:PORT, https://…, grpc://… or grpcs://…")
+    })?;
+    Ok(Some(ForwardOptions {
+        endpoint,
+        client: ClientOptions::default(),
+        queue_bytes: args.forward_queue.unwrap_or(64 * MIB),
+        first_pause: Duration::from_millis(500),
+        longest_pause: Duration::from_secs(30),
+        counters: Arc::clone(counters),
+        log: options.log.clone(),
+    }))
 }
 
 /// How a capture is kept, if one is.
