@@ -12,6 +12,8 @@
 
 #[cfg(feature = "receiver")]
 mod admin;
+#[cfg(all(feature = "receiver", feature = "tui"))]
+mod attach;
 mod bad_input;
 #[cfg(feature = "receiver")]
 mod capture;
@@ -54,11 +56,15 @@ mod samples;
 #[cfg(feature = "tui")]
 mod screens;
 mod seen;
+#[cfg(feature = "receiver")]
+mod sender;
 mod shared;
 mod stories;
 #[path = "../bench/synthetic.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod synthetic;
+#[cfg(feature = "receiver")]
+mod telemetry;
 mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;
