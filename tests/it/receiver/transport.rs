@@ -256,7 +256,7 @@ fn t_14_chunked_bodies() {
     // The limit holds without a length, and before the last chunk.
     let mut wire = connect(server.http);
     wire.write_all(head("POST", "/v1/traces", &chunks).as_bytes()).unwrap();
-    let endless = chunked(&[0; 60_000], 60_000);
+    let endless = chunked(&vec![0; 60_000], 60_000);
     let _ = wire.write_all(&endless[..endless.len() - 5]);
     let _ = wire.write_all(&endless[..endless.len() - 5]);
     assert_eq!(answer(&mut wire).unwrap().status, 413);
