@@ -3,6 +3,7 @@
 use crate::yaml;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -303,7 +304,7 @@ fn a_receiver_that_runs_has_these_paths_and_takes_this_configuration() {
 #[test]
 fn systemd_takes_the_unit() {
     let Ok(version) = Command::new("systemd-analyze").arg("--version").output() else {
-        eprintln!("skipped: systemd-analyze is not there, so the unit is not verified");
+        let _ = writeln!(std::io::stderr(), "skipped: systemd-analyze is not there, so the unit is not verified");
         return;
     };
     assert!(version.status.success());

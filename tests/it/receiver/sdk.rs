@@ -8,6 +8,7 @@ use super::server::{PATIENCE, Server, wait};
 use serde_json::Value;
 use spandiff::model::{Kind, Status};
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -20,6 +21,11 @@ const PYTHON: [(&str, &[&str]); 3] =
 const NODE: [(&str, &[&str]); 3] =
     [("grpc", &["none", "gzip"]), ("http", &["none", "gzip"]), ("json", &["none", "gzip"])];
 
+/// Says so past the capture of test output: what is not tested should be seen.
+fn skipped(what: &str) {
+    let _ = writeln!(std::io::stderr(), "skipped: {what}");
+}
+
 fn senders() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk")
 }
@@ -31,7 +37,7 @@ fn home() -> &'static Path {
         let home = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk");
         let status = Command::new("sh").arg(senders().join("install.sh")).arg(&home).status();
         if !status.is_ok_and(|status| status.success()) {
-            eprintln!("skipped: the OpenTelemetry SDKs could not be installed");
+            skipped("the OpenTelemetry SDKs could not be installed");
         }
         home
     })
@@ -42,7 +48,7 @@ fn has(part: &str) -> bool {
     let is_there = home().join(format!("{part}.ready")).exists();
     if !is_there {
         let log = home().join(format!("{part}.log"));
-        eprintln!("skipped: {part} is not installed, so it sends nothing; see {}", log.display());
+        skipped(&format!("{part} is not installed, so it sends nothing; see {}", log.display()));
     }
     is_there
 }
@@ -292,7 +298,7 @@ fn rotel_forwards_what_an_sdk_sends() {
         .map(|entry| entry.unwrap().path().join("site-packages/rotel/rotel-agent"))
         .find(|path| path.exists());
     let Some(agent) = agent else {
-        eprintln!("skipped: this wheel of rotel holds no agent for this machine");
+        skipped("this wheel of rotel holds no agent for this machine");
         return;
     };
     let server = Server::start();
