@@ -93,6 +93,7 @@ pub mod respond;
 pub mod run;
 pub mod sender;
 pub mod serve;
+pub mod telemetry;
 pub mod tls;
 pub mod token;
 pub mod watch;

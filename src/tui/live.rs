@@ -52,22 +52,25 @@ impl Live {
 
     /// The state in words: `live, v2, 12 s old`; where there is little room only the first.
     pub fn words(&self, short: bool) -> String {
-        let newer = if self.newer { "newer data wait" } else { "" };
-        let (state, parts) = match (&self.link, self.frozen) {
-            (Link::Waiting, false) => ("live", vec![]),
-            (Link::Waiting, true) => ("frozen", vec![newer]),
-            (Link::Up { cohort, age }, false) => ("live", vec![cohort.as_str(), age]),
-            (Link::Up { cohort, age }, true) if newer.is_empty() => ("frozen", vec![cohort.as_str(), age]),
-            (Link::Up { cohort, .. }, true) => ("frozen", vec![cohort.as_str(), newer]),
-            (Link::Lost { since }, false) => ("not reachable", vec!["since", since.as_str()]),
-            (Link::Lost { since }, true) => ("frozen", vec!["not reachable since", since.as_str()]),
+        let state = match (&self.link, self.frozen) {
+            (_, true) => "frozen",
+            (Link::Lost { .. }, false) => "not reachable",
+            _ => "live",
         };
         if short {
             return state.to_owned();
         }
+        let newer = "newer data wait".to_owned();
+        let parts = match (&self.link, self.frozen) {
+            (Link::Lost { since }, false) => return format!("{state} since {since}"),
+            (Link::Lost { since }, true) => vec![format!("not reachable since {since}")],
+            (Link::Up { cohort, .. }, true) if self.newer => vec![cohort.clone(), newer],
+            (Link::Up { cohort, age }, _) => vec![cohort.clone(), age.clone()],
+            (Link::Waiting, true) if self.newer => vec![newer],
+            (Link::Waiting, _) => vec![],
+        };
         let parts = parts.into_iter().filter(|part| !part.is_empty());
-        let between = if matches!(self.link, Link::Lost { .. }) { " " } else { ", " };
-        std::iter::once(state).chain(parts).collect::<Vec<_>>().join(between)
+        std::iter::once(state.to_owned()).chain(parts).collect::<Vec<_>>().join(", ")
     }
 }
 

@@ -177,8 +177,10 @@ fn fail(app: &mut App, lines: Vec<String>) {
     app.progress = None;
     if app.phase == Phase::Ready {
         (app.swapped, app.pair) = app.seen;
-        // The way out matters as much as what went wrong.
-        app.message = Some(lines.join("; "));
+        // The way out matters as much as what went wrong; nothing is said of what is seen anyway.
+        if !lines.is_empty() {
+            app.message = Some(lines.join("; "));
+        }
     } else {
         app.phase = Phase::Failed(lines);
     }

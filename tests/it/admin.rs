@@ -79,22 +79,20 @@ fn token(text: &str) -> Option<Arc<Token>> {
 }
 
 impl Keeper for Notebook {
-    fn mark(&self, mark: Mark) -> Answered<Mark> {
+    fn mark(&self, mark: Mark) -> Answered<Option<Mark>> {
         if mark.label == "never" {
-            return Box::pin(std::future::ready(Err("the receiver is stopping".to_owned())));
+            return Box::pin(std::future::ready(None));
         }
         let mut marks = self.board.marks().to_vec();
         marks.push(mark.clone());
         self.board.set_marks(marks);
-        Box::pin(std::future::ready(Ok(mark)))
+        Box::pin(std::future::ready(Some(mark)))
     }
 
-    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Answered<Arc<Judged>> {
-        let judged = self.board.newest(cohort).ok_or("no window has been judged yet".to_owned());
-        let baseline = baseline.replace(':', " ");
-        Box::pin(std::future::ready(
-            judged.map(|judged| Arc::new(Judged { generation: 0, baseline, ..Judged::clone(&judged) })),
-        ))
+    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Result<Judged, String> {
+        assert_ne!(baseline, "window:13d", "this one breaks");
+        let judged = self.board.newest(cohort).ok_or("no window has been judged yet")?;
+        Ok(Judged { generation: 0, baseline: baseline.replace(':', " "), ..Judged::clone(&judged) })
     }
 }
 
@@ -291,6 +289,15 @@ fn differences_and_profiles_are_downloaded() {
     let head = port.ask("HEAD", "/v1/diff", &[], "");
     assert_eq!((head.status, head.body.len()), (StatusCode::OK, 0));
     assert_eq!(head.header("content-length"), answer.body.len().to_string());
+    // What fits together has one tag; what was made for a request fits to nothing else.
+    let tag = |path: &str| port.get(path).header("etag").to_owned();
+    assert_eq!(tag("/v1/profile?side=before"), format!("\"{}-1\"", NOW - 3_600_000_000_000));
+    assert_eq!(tag("/v1/profile?side=before"), tag("/v1/profile?side=after"));
+    assert_eq!(tag("/v1/profile?baseline=mark"), "");
+    port.get("/v1/profile?baseline=window:soon").refused(400, "window:7d");
+    // A bug in there is an answer, and is counted.
+    port.get("/v1/diff?baseline=window:13d").refused(500, "report");
+    assert_eq!(port.state.counters.panics.get(), 1);
 }
 
 #[test]

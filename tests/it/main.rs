@@ -12,6 +12,8 @@
 
 #[cfg(feature = "receiver")]
 mod admin;
+#[cfg(all(feature = "receiver", feature = "tui"))]
+mod attach;
 mod bad_input;
 #[cfg(feature = "receiver")]
 mod capture;
@@ -20,6 +22,8 @@ mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+#[cfg(feature = "receiver")]
+mod deploy;
 mod fold;
 #[cfg(feature = "receiver")]
 mod forward;
@@ -43,6 +47,8 @@ mod population_samples;
 mod profiles;
 mod pty;
 mod reading;
+#[cfg(feature = "receiver")]
+mod receiver;
 mod report;
 mod rivals;
 mod rivals_identity;
@@ -57,6 +63,8 @@ mod stories;
 #[path = "../bench/synthetic.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod synthetic;
+#[cfg(feature = "receiver")]
+mod telemetry;
 mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;

@@ -6,7 +6,7 @@ use super::{AdminState, CHOICE, chosen};
 use crate::ingest::profile_codec::encode;
 use crate::report::{self, Format};
 use hyper::StatusCode;
-use hyper::header::{CONTENT_DISPOSITION, HeaderValue};
+use hyper::header::{CONTENT_DISPOSITION, ETAG, HeaderValue};
 use std::sync::Arc;
 
 /// Parameters of `/v1/diff`.
@@ -16,6 +16,17 @@ pub const PROFILE: &[&str] = &["side", CHOICE[0], CHOICE[1], CHOICE[2]];
 
 /// Characters of a cohort that become part of a file's name.
 const NAME: usize = 40;
+
+/// Says which comparison of which run of the receiver an answer is of: files with one tag fit together.
+fn tagged(reply: Reply, generation: u64, state: &AdminState) -> Reply {
+    let mut reply = of_generation(reply, generation);
+    let tag = format!("\"{}-{generation}\"", state.settings.started_unix_ns);
+    // One that was made for this request has no number, and fits to nothing else.
+    if let Some(tag) = HeaderValue::from_str(&tag).ok().filter(|_| generation > 0) {
+        reply.headers_mut().insert(ETAG, tag);
+    }
+    reply
+}
 
 /// There is no such comparison, or not yet.
 pub(super) fn not_there(why: String) -> Refusal {
@@ -38,7 +49,7 @@ pub async fn diff(parameters: &Parameters, state: &AdminState) -> Result<Reply, 
         let _ = report::write(format, &judged.diff, &report::Options::default(), &mut body);
         body
     });
-    Ok(of_generation(reply(StatusCode::OK, content_type, body.await?), generation))
+    Ok(tagged(reply(StatusCode::OK, content_type, body.await?), generation, state))
 }
 
 /// `GET /v1/profile`: one side as a `.spanprofile`.
@@ -57,7 +68,7 @@ pub async fn profile(parameters: &Parameters, state: &AdminState) -> Result<Repl
     if let Ok(name) = HeaderValue::from_str(&name) {
         answer.headers_mut().insert(CONTENT_DISPOSITION, name);
     }
-    Ok(of_generation(answer, generation))
+    Ok(tagged(answer, generation, state))
 }
 
 /// A cohort as the beginning of a file's name: nothing that a shell or a folder would take for something else.

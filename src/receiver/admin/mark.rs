@@ -3,7 +3,7 @@
 use super::gate::MarkView;
 use super::reply::{Refusal, Reply, json};
 use super::request::{self, BodyError, Parameters, body, content_type, object};
-use super::{AdminState, within};
+use super::{AdminState, PATIENCE};
 use crate::receiver::mark::Mark;
 use bytes::Bytes;
 use hyper::body::Body;
@@ -49,9 +49,11 @@ where
         let hint = "start the receiver with --window 60s";
         return Err(Refusal::new(StatusCode::CONFLICT, "nothing is compared here, so there is nothing to mark", hint));
     };
-    let kept = within(keeper.mark(mark))
-        .await?
-        .map_err(|why| Refusal::new(StatusCode::SERVICE_UNAVAILABLE, why, "ask again in a moment").retry(1))?;
+    // The engine takes marks between two groups of requests.
+    let kept = tokio::time::timeout(PATIENCE, keeper.mark(mark)).await.ok().flatten().ok_or_else(|| {
+        let hint = "ask again in a moment";
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the receiver is stopping or busy", hint).retry(1)
+    })?;
     Ok(json(StatusCode::CREATED, &MarkView::from(&kept)))
 }
 

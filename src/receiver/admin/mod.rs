@@ -12,6 +12,7 @@
 pub mod access;
 mod files;
 mod gate;
+mod keeper;
 mod mark;
 mod metrics;
 mod reply;
@@ -19,6 +20,7 @@ mod request;
 mod status;
 
 pub use access::Access;
+pub use keeper::Receiving;
 pub use reply::{GENERATION, Reply};
 pub use request::{BodyError, MAX_BODY_BYTES};
 
@@ -27,6 +29,7 @@ use super::counters::Counters;
 use super::mark::Mark;
 use super::moment::Moment;
 use super::serve::Handler;
+use super::watch::Baseline;
 use bytes::Bytes;
 use hyper::body::Body;
 use hyper::header::{HeaderMap, HeaderValue, RETRY_AFTER};
@@ -69,17 +72,20 @@ impl Phase {
     }
 }
 
-/// An answer that may take its time; `Err` is one lower-case sentence.
-pub type Answered<T> = Pin<Box<dyn Future<Output = Result<T, String>> + Send>>;
+/// An answer that may take its time.
+pub type Answered<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What only the keeper of the windows can do.
 pub trait Keeper: Send + Sync {
-    /// Sets a mark and gives it back as it is kept; an error when no mark can be set now.
-    fn mark(&self, mark: Mark) -> Answered<Mark>;
+    /// Sets a mark and gives it back as it is kept; `None` when the receiver is stopping.
+    fn mark(&self, mark: Mark) -> Answered<Option<Mark>>;
 
-    /// Compares the newest traffic of a cohort (of `None` of the newest one) with a baseline of its own:
-    /// `cohort:VALUE` or `window:AGE`. An error when there is no such comparison, or not yet.
-    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Answered<Arc<Judged>>;
+    /// Compares the newest traffic of a cohort (of `None` of the only one) with a baseline of its own. It takes a
+    /// processor, and is called off the reactor.
+    ///
+    /// # Errors
+    /// One lower-case sentence when there is no such comparison, or not yet.
+    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Result<Judged, String>;
 }
 
 /// What the receiver was told to do, for those who ask what it waits for.
@@ -285,18 +291,15 @@ async fn chosen(parameters: &Parameters, state: &AdminState) -> Result<Result<Ar
     if let Some(baseline) = parameters.get("baseline") {
         let Some(keeper) = state.keeper.clone() else { return Ok(Err(nothing_yet(cohort.as_deref(), state))) };
         // A word by itself is a cohort, as rollouts name them: baseline=stable.
-        let baseline = if baseline.contains(':') { baseline.to_owned() } else { format!("cohort:{baseline}") };
-        return within(keeper.judge(cohort.as_deref(), &baseline)).await;
+        let is_word = !baseline.contains(':') && baseline != "mark";
+        let baseline = if is_word { format!("cohort:{baseline}") } else { baseline.to_owned() };
+        if Baseline::parse(&baseline).is_none() {
+            let error = format!("baseline cannot be `{}`", request::word(&baseline));
+            return Err(Refusal::bad(error, "baseline is mark, cohort:VALUE or window:AGE such as window:7d"));
+        }
+        return state.off(move || keeper.judge(cohort.as_deref(), &baseline).map(Arc::new)).await;
     }
     Ok(state.board.newest(cohort.as_deref()).ok_or_else(|| nothing_yet(cohort.as_deref(), state)))
-}
-
-/// What the keeper answers, if it does so in time.
-async fn within<T>(answered: Answered<T>) -> Result<Result<T, String>, Refusal> {
-    tokio::time::timeout(PATIENCE, answered).await.map_err(|_| {
-        let hint = "ask again in a moment";
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "the receiver is busy", hint).retry(1)
-    })
 }
 
 /// Why there is no verdict.

@@ -154,6 +154,11 @@ impl Endpoint {
         Ok(Endpoint { protocol, url, base })
     }
 
+    /// Host, without the brackets of an IPv6 address, and port.
+    pub fn address(&self) -> (&str, u16) {
+        (&self.url.host, self.url.port)
+    }
+
     /// The path of a signal over HTTP.
     pub(super) fn http_path(&self, signal: Signal) -> String {
         format!("{}{}", self.base, signal.http_path())
