@@ -56,17 +56,12 @@ pub struct Desk {
 }
 
 impl Keeper for Desk {
-    fn mark(&self, mark: Mark) -> Answered<Mark> {
+    fn mark(&self, mark: Mark) -> Answered<Option<Mark>> {
         let inbox = self.inbox.clone();
-        Box::pin(async move { inbox.mark(mark).await.ok_or_else(|| "the receiver is stopping".to_owned()) })
+        Box::pin(async move { inbox.mark(mark).await })
     }
 
-    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Answered<Arc<Judged>> {
-        let (watch, cohort, baseline) = (Arc::clone(&self.watch), cohort.map(str::to_owned), baseline.to_owned());
-        Box::pin(async move {
-            let work = move || watch.ask(cohort.as_deref(), Some(&baseline));
-            let judged = tokio::task::spawn_blocking(work).await.map_err(|_| "the comparison failed".to_owned())?;
-            judged.map(Arc::new).map_err(|refusal| refusal.to_string())
-        })
+    fn judge(&self, cohort: Option<&str>, baseline: &str) -> Result<Judged, String> {
+        self.watch.ask(cohort, Some(baseline)).map_err(|refusal| refusal.to_string())
     }
 }
