@@ -66,6 +66,9 @@ pub fn decode(
             (batch, report)
         }
         Encoding::Json => {
+            if body.iter().any(|&byte| is_never_json(byte)) {
+                return Err(Refusal::invalid("the body is not OTLP/JSON: control characters must be escaped"));
+            }
             let mut keep = Keep::default();
             let report = ReadReport::default();
             let mut context = Context { limits: *limits, symbols, sink: &mut keep, report };
@@ -89,6 +92,11 @@ pub fn decode(
     let message = message(&report, rejected);
     let accepted = Accepted { spans: report.spans, rejected, message };
     Ok(Decoded { batch, report, accepted })
+}
+
+/// Whether a byte can stand nowhere in JSON. The reader of files does not mind these in texts.
+const fn is_never_json(byte: u8) -> bool {
+    byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r')
 }
 
 fn too_many() -> Refusal {

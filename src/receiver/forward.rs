@@ -11,6 +11,7 @@
 use super::client::{Answer, Client, ClientOptions, Endpoint, Protocol, Signal};
 use super::counters::Counters;
 use super::log::Log;
+use super::pauses::Pauses;
 use super::respond::Encoding;
 use crate::ingest::{Batch, Context, ReadReport, Sink, json, otlp_proto};
 use crate::model::{Limits, Symbols};
@@ -27,8 +28,6 @@ use tokio::time::{sleep, timeout};
 const CONNECTIONS: usize = 4;
 /// What a queued request takes beside its body.
 const OVERHEAD_BYTES: u64 = 128;
-/// Longest pause that a target may ask for.
-const LONGEST_ASKED: Duration = Duration::from_secs(60);
 
 /// A request that was tried so long is given up: it may be this one that the target cannot take, and others wait. The
 /// Collector's exporters take as long.
@@ -272,7 +271,7 @@ impl Worker {
         let parcel = self.client.pack(signal, encoding, body);
         let mut waited = Duration::ZERO;
         loop {
-            match self.client.send(&parcel).await {
+            let (after, why) = match self.client.send(&parcel).await {
                 Answer::Accepted { rejected, message } => {
                     pauses.reset();
                     self.shared.counters.forward_sent.add(1);
@@ -283,17 +282,17 @@ impl Worker {
                     return;
                 }
                 Answer::Refused { why } => return self.shared.drop_counted(1, &why),
-                Answer::Retry { after, why } => {
-                    self.shared.counters.forward_retries.add(1);
-                    self.shared.log.say("forward_retry", || format!("cannot pass on for now: {why}"));
-                    if waited >= GIVE_UP_AFTER {
-                        return self.shared.drop_counted(1, &why);
-                    }
-                    let pause = pauses.next(after);
-                    waited += pause;
-                    self.pause(pause).await;
-                }
+                Answer::Retry { after, why } => (after, why),
+                Answer::Lost { why } => (None, why),
+            };
+            self.shared.counters.forward_retries.add(1);
+            self.shared.log.say("forward_retry", || format!("cannot pass on for now: {why}"));
+            if waited >= GIVE_UP_AFTER {
+                return self.shared.drop_counted(1, &why);
             }
+            let pause = pauses.next(after);
+            waited += pause;
+            self.pause(pause).await;
         }
     }
 
@@ -338,60 +337,9 @@ fn as_protobuf(document: &[u8]) -> Option<Vec<u8>> {
     Some(otlp_proto::encode(&keep.0, &symbols))
 }
 
-/// Pauses between attempts: each up to twice as long as the one before, and drawn at random from its second half, so that
-/// those who failed together do not come back together.
-struct Pauses {
-    first: Duration,
-    longest: Duration,
-    next: Duration,
-    random: u64,
-}
-
-impl Pauses {
-    fn new(first: Duration, longest: Duration) -> Pauses {
-        use std::hash::BuildHasher;
-        // Seeded by the standard library from the system; an odd number never becomes zero below.
-        let random = std::hash::RandomState::new().hash_one(0) | 1;
-        Pauses { first, longest, next: first, random }
-    }
-
-    fn reset(&mut self) {
-        self.next = self.first;
-    }
-
-    /// The next pause; what the target asks for counts, within reason.
-    fn next(&mut self, asked: Option<Duration>) -> Duration {
-        // Marsaglia's xorshift: quality does not matter here.
-        self.random ^= self.random << 13;
-        self.random ^= self.random >> 7;
-        self.random ^= self.random << 17;
-        let share = (self.random >> 11) as f64 / (1u64 << 53) as f64;
-        let drawn = self.next.mul_f64(0.5 + share / 2.0);
-        self.next = self.next.saturating_mul(2).min(self.longest);
-        asked.map_or(drawn, |asked| asked.min(LONGEST_ASKED).max(drawn.min(self.first)))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn pauses_double_up_to_the_longest_and_are_drawn() {
-        let (first, longest) = (Duration::from_millis(100), Duration::from_millis(700));
-        let mut pauses = Pauses::new(first, longest);
-        for expected in [100, 200, 400, 700, 700] {
-            let pause = pauses.next(None).as_millis();
-            assert!(pause * 2 >= expected - 1 && pause <= expected, "{pause} of {expected}");
-        }
-        assert_eq!(pauses.next(Some(Duration::from_secs(5))), Duration::from_secs(5));
-        assert_eq!(pauses.next(Some(Duration::from_secs(50_000))), LONGEST_ASKED);
-        assert!(pauses.next(Some(Duration::ZERO)) >= first / 2, "never without a pause");
-        pauses.reset();
-        assert!(pauses.next(None) <= first);
-        let draws = |mut pauses: Pauses| (0..4).map(|_| pauses.next(None)).collect::<Vec<_>>();
-        assert_ne!(draws(Pauses::new(first, longest)), draws(Pauses::new(first, longest)));
-    }
 
     fn shared(most_bytes: u64) -> Shared {
         Shared {

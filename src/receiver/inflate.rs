@@ -33,6 +33,10 @@ pub const GRPC_CODINGS: &str = "identity,gzip,zstd,snappy";
 
 /// The largest window of a zstd stream as a power of two: 8 MiB, what RFC 9659 lets HTTP senders use.
 const ZSTD_WINDOW_LOG: u32 = 23;
+/// How snappy's framed format begins. As a block it would be text of 895 bytes that repeats what comes before its start.
+const SNAPPY_STREAM: &[u8] = b"\xff\x06\x00\x00sNaPpY";
+/// How an LZ4 frame begins.
+const LZ4_FRAME: [u8; 4] = [0x04, 0x22, 0x4d, 0x18];
 /// Bytes that are read in one step.
 const STEP: usize = 64 << 10;
 
@@ -84,7 +88,14 @@ impl Coding {
             Coding::Gzip => drain(flate2::read::MultiGzDecoder::new(body), limit, held),
             Coding::Deflate => drain(flate2::read::ZlibDecoder::new(body), limit, held),
             Coding::SnappyFramed => drain(snap::read::FrameDecoder::new(body), limit, held),
+            Coding::Lz4 if breaks_off(body) => {
+                return Err(Refusal::invalid("the body is not valid lz4: it breaks off, or goes on behind its end"));
+            }
             Coding::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(body), limit, held),
+            // Senders say `snappy` for both of its formats.
+            Coding::Snappy if body.starts_with(SNAPPY_STREAM) => {
+                drain(snap::read::FrameDecoder::new(body), limit, held)
+            }
             Coding::Snappy => return snappy_block(body, limit, held),
             Coding::Zstd => {
                 let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(broken)?;
@@ -131,6 +142,29 @@ fn drain(mut stream: impl Read, limit: u64, held: &mut Held) -> Result<Vec<u8>, 
     }
     // The empty body is no stream in any of these formats, though some decoders take it for one.
     Ok(out)
+}
+
+/// Whether an LZ4 frame lacks its end, or is not alone. Its decoder takes one that breaks off between two blocks for
+/// whole, and what is missing may be spans.
+fn breaks_off(body: &[u8]) -> bool {
+    body.starts_with(&LZ4_FRAME) && behind_end_mark(body).is_none_or(|(rest, checksum)| rest.len() != checksum)
+}
+
+/// What follows the end mark of an LZ4 frame, and the bytes of checksum that should stand there; `None` without the mark.
+fn behind_end_mark(body: &[u8]) -> Option<(&[u8], usize)> {
+    let (&[_, _, _, _, flags, _], rest) = body.split_first_chunk::<6>()?;
+    let when = |flag: u8, bytes: usize| if flags & flag == 0 { 0 } else { bytes };
+    let (content_size, dictionary, block_checksum, content_checksum) =
+        (when(0x08, 8), when(0x01, 4), when(0x10, 4), when(0x04, 4));
+    let mut rest = rest.get(content_size + dictionary + 1..)?;
+    loop {
+        let (len, behind) = rest.split_first_chunk::<4>()?;
+        // The highest bit says that the block is not compressed.
+        match u32::from_le_bytes(*len) & 0x7fff_ffff {
+            0 => return Some((behind, content_checksum)),
+            len => rest = behind.get(len as usize + block_checksum..)?,
+        }
+    }
 }
 
 fn snappy_block(body: &[u8], limit: u64, held: &mut Held) -> Result<Vec<u8>, Refusal> {
@@ -225,10 +259,37 @@ mod tests {
         let text = b"a trace, or something like it, again and again and again and again".repeat(50);
         for coding in ALL.into_iter().filter(|&coding| coding != Coding::Identity) {
             let body = packed(coding, &text);
-            for broken in [&b"not compressed at all"[..], &body[..body.len() / 2]] {
+            for broken in [&b"not compressed at all"[..], &body[..body.len() / 2], &body[..body.len() - 1]] {
                 let refusal = coding.inflate(broken, 1 << 20, &mut held).unwrap_err();
                 assert_eq!(refusal.http(), 400, "{coding:?} {refusal:?}");
             }
+        }
+    }
+
+    #[tokio::test]
+    async fn t_04_snappy_is_told_by_its_beginning() {
+        let (_door, mut held) = held().await;
+        let body = packed(Coding::SnappyFramed, b"either format");
+        assert_eq!(Coding::Snappy.inflate(&body, 100, &mut held).unwrap(), b"either format");
+        let body = packed(Coding::Snappy, b"either format");
+        assert_eq!(Coding::Snappy.inflate(&body, 100, &mut held).unwrap(), b"either format");
+    }
+
+    #[tokio::test]
+    async fn r_07_an_lz4_frame_must_have_its_end() {
+        let (_door, mut held) = held().await;
+        let mut info = lz4_flex::frame::FrameInfo::new();
+        info.block_size = lz4_flex::frame::BlockSize::Max64KB;
+        for (content_checksum, block_checksums) in [(false, false), (true, true)] {
+            (info.content_checksum, info.block_checksums) = (content_checksum, block_checksums);
+            let mut out = lz4_flex::frame::FrameEncoder::with_frame_info(info.clone(), Vec::new());
+            out.write_all(&[7; 200_000]).unwrap();
+            let whole = out.finish().unwrap();
+            assert_eq!(Coding::Lz4.inflate(&whole, 1 << 20, &mut held).unwrap().len(), 200_000);
+            for len in 0..whole.len() {
+                assert!(Coding::Lz4.inflate(&whole[..len], 1 << 20, &mut held).is_err(), "{len} of {}", whole.len());
+            }
+            assert!(Coding::Lz4.inflate(&[&whole[..], &[0]].concat(), 1 << 20, &mut held).is_err());
         }
     }
 

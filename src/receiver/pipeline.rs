@@ -159,6 +159,16 @@ impl Folding {
         self.windows.push_back(Window::begin(Moment { steady_ns, unix_ns }, length));
     }
 
+    /// Ends the open window now, and begins the next one; nothing happens to one that begins now and is empty.
+    fn cut(&mut self, now: Moment) {
+        let Some(window) = self.windows.back_mut() else { return };
+        let is_empty = window.cohorts.is_empty() && window.lost.is_empty();
+        if window.start.steady_ns < now.steady_ns || !is_empty {
+            window.end_steady_ns = now.steady_ns;
+            self.windows.push_back(Window::begin(now, self.options.window_ns));
+        }
+    }
+
     /// Takes out the windows that no trace from `earliest` on can belong to.
     fn seal(&mut self, earliest: u64) -> Vec<Sealed> {
         let mut sealed = Vec::new();
@@ -275,10 +285,7 @@ impl<'r> Pipeline<'r> {
         if mark.unix_ns == 0 {
             mark.unix_ns = now.unix_ns;
         }
-        if let Some(window) = self.folding.windows.back_mut() {
-            window.end_steady_ns = now.steady_ns.max(window.start.steady_ns);
-        }
-        self.folding.windows.push_back(Window::begin(now, self.folding.options.window_ns));
+        self.folding.cut(now);
         self.folding.current()
     }
 
@@ -291,10 +298,7 @@ impl<'r> Pipeline<'r> {
     pub fn finish(&mut self, symbols: &Symbols, now: Moment) -> Vec<Sealed> {
         self.folding.roll(now);
         self.live.finish(symbols, &mut self.folding);
-        if let Some(window) = self.folding.windows.back_mut() {
-            window.end_steady_ns = now.steady_ns.max(window.start.steady_ns);
-        }
-        self.folding.windows.push_back(Window::begin(now, self.folding.options.window_ns));
+        self.folding.cut(now);
         let sealed = self.folding.seal(u64::MAX);
         self.measure();
         sealed

@@ -227,7 +227,7 @@ fn signal(path: &str) -> Result<Signal, Refusal> {
             "there is nothing at /: traces go to /v1/traces. OTEL_EXPORTER_OTLP_TRACES_ENDPOINT is used as it stands: put \
              /v1/traces behind it, or set OTEL_EXPORTER_OTLP_ENDPOINT instead",
         )),
-        _ if signal(path.trim_end_matches('/')).is_ok() => {
+        _ if path.ends_with('/') && signal(path.trim_end_matches('/')).is_ok() => {
             Err(Refusal::new(Kind::NotFound, "there is nothing here: leave out the slash at the end of the path"))
         }
         _ => Err(Refusal::new(

@@ -5,9 +5,11 @@ use super::admission::Admission;
 use super::counters::Counters;
 use super::engine::{Inbox, Queue};
 use super::forward::ForwardInbox;
+use super::moment::Clock;
 use super::options::Options;
 use super::request::Service;
 use super::serve::{Handler, Listener, Server};
+use super::telemetry::{self, TelemetryOptions};
 use super::tls;
 use std::io;
 use std::net::SocketAddr;
@@ -106,6 +108,8 @@ pub struct Parts {
     pub admin: Handler,
     /// Where requests are passed on to, if they are.
     pub forward: Option<ForwardInbox>,
+    /// Where its own numbers are sent, if they are.
+    pub telemetry: Option<TelemetryOptions>,
     /// Where it is said what the receiver is doing.
     pub phase: watch::Sender<Phase>,
 }
@@ -124,7 +128,7 @@ pub enum End {
 /// # Errors
 /// When it cannot begin.
 pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End, StartError> {
-    let Parts { sockets, counters, inbox, queue, engine, admin, forward, phase } = parts;
+    let Parts { sockets, counters, inbox, queue, engine, admin, forward, telemetry, phase } = parts;
     let tls = options.tls.as_ref().map(tls::acceptor).transpose().map_err(StartError::Tls)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -142,6 +146,7 @@ pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End,
             drop(done);
         })
         .map_err(StartError::System)?;
+    let clock = Clock::start();
     let admission = Admission::new(options.most_requests, options.request_budget(), Arc::clone(&counters));
     let service = Arc::new(Service {
         admission: Arc::clone(&admission),
@@ -161,11 +166,19 @@ pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End,
     };
     let (end, told) = runtime.block_on(async {
         servers.open(sockets, otlp, admin);
-        tokio::spawn(watch_memory(Arc::clone(&admission), counters, options.most_memory_bytes));
+        tokio::spawn(watch_memory(Arc::clone(&admission), Arc::clone(&counters), options.most_memory_bytes));
+        let (stop, stopped) = watch::channel(false);
+        let telemetry = telemetry.map(|own| tokio::spawn(telemetry::run(own, counters, clock, stopped)));
         let signals = Signals::new().map_err(StartError::System)?;
         phase.send_replace(Phase::Listening);
         ready();
-        Ok(servers.until_told(signals, &admission, &phase, options.drain_timeout).await)
+        let end = servers.until_told(signals, &admission, &phase, options.drain_timeout).await;
+        stop.send_replace(true);
+        if let Some(telemetry) = telemetry {
+            // It bounds its last export itself; what it has to say it has said.
+            let _ = telemetry.await;
+        }
+        Ok(end)
     })?;
     inbox.stop();
     let rest = options.drain_timeout.saturating_sub(told.elapsed());

@@ -166,7 +166,7 @@ pub async fn check(endpoint: &Endpoint, listeners: &[SocketAddr]) -> Result<(), 
     let found = tokio::net::lookup_host(endpoint.address()).await;
     let addresses: Vec<SocketAddr> = found.map_or_else(|_| Vec::new(), Iterator::collect);
     if is_own(&addresses, listeners, is_of_this_machine) {
-        return Err(format!("{endpoint} is this receiver itself, which does not receive its own telemetry"));
+        return Err(format!("{endpoint} is this receiver itself"));
     }
     Ok(())
 }
@@ -206,7 +206,7 @@ async fn send(client: &mut Client, options: &TelemetryOptions, body: Vec<u8>) ->
     match client.send(&parcel).await {
         Answer::Accepted { rejected: 0, .. } => Ok(()),
         Answer::Accepted { rejected, message } => Err(format!("{rejected} numbers were rejected: {message}")),
-        Answer::Retry { why, .. } | Answer::Refused { why } => Err(why),
+        Answer::Retry { why, .. } | Answer::Refused { why } | Answer::Lost { why } => Err(why),
     }
 }
 

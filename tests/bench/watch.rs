@@ -35,7 +35,6 @@ pub enum Mode {
 /// One course of windows.
 #[derive(Clone, Copy, Debug)]
 pub struct Course {
-    pub system: System,
     pub change: Change,
     pub mode: Mode,
     /// Windows before the mark, and behind it.
@@ -113,7 +112,7 @@ fn frames(mut bytes: &[u8]) -> Vec<&[u8]> {
 }
 
 /// The outcome of every window behind the mark.
-pub fn watch(course: &Course) -> Vec<Option<Outcome>> {
+pub fn watch(course: &Course, system: System) -> Vec<Option<Outcome>> {
     let generated = generate(&Options {
         seed: course.seed,
         traces: course.before * course.traces,
@@ -123,7 +122,7 @@ pub fn watch(course: &Course) -> Vec<Option<Outcome>> {
         drift: 0.02,
         replica_spread: 0.02,
         format: OutputFormat::OtlpProtoFramed,
-        ..Options::new(course.system, course.change)
+        ..Options::new(system, course.change)
     });
     let looks = if let Mode::Planned(looks) = course.mode { Some(looks) } else { None };
     let rules = Rules::default();
@@ -158,11 +157,11 @@ pub struct Tally {
     pub inconclusive: usize,
 }
 
-/// Courses of many seeds on two threads; half of them of each system.
-pub fn tally(seeds: u64, course: &Course) -> Tally {
+/// Courses of many seeds on two threads, of the systems by turns.
+pub fn tally(seeds: u64, course: &Course, systems: &[System]) -> Tally {
     let one = |seed: u64| {
-        let system = if seed.is_multiple_of(2) { System::Shop } else { System::Messaging };
-        watch(&Course { seed: course.seed + seed, system, ..*course })
+        let system = systems[seed as usize / 2 % systems.len()];
+        watch(&Course { seed: course.seed + seed, ..*course }, system)
     };
     let half = |first: u64| (first..seeds).step_by(2).map(one).collect::<Vec<_>>();
     let mut outcomes = std::thread::scope(|scope| {
@@ -191,20 +190,12 @@ fn share(some: usize, all: usize) -> String {
 /// Prints all rows, or one: `watch-open`.
 #[allow(dead_code, reason = "the tests run single rows")]
 pub fn run(filter: &str) {
-    let control = Course {
-        system: System::Shop,
-        change: Change::None,
-        mode: Mode::Open,
-        before: 10,
-        after: 60,
-        traces: 120,
-        seed: 10_000,
-    };
+    let control = Course { change: Change::None, mode: Mode::Open, before: 10, after: 60, traces: 100, seed: 10_000 };
     let canary = Course { change: Change::SlowLeaf, after: 10, seed: 50_000, ..control };
     let rows = [("watch-open", Mode::Open), ("watch-planned", Mode::Planned(60)), ("watch-apart", Mode::Apart)];
     for (name, mode) in rows.into_iter().filter(|(name, _)| name.starts_with(filter)) {
         let begin = std::time::Instant::now();
-        let quiet = tally(200, &Course { mode, ..control });
+        let quiet = tally(200, &Course { mode, ..control }, &[System::Ride, System::Shop, System::Messaging]);
         println!(
             "{name}: nothing changed, 2 % drift, {} seeds × {} windows of {} traces: any fail in {}; in the end {} pass or \
              warn, {} inconclusive ({:.0} s)",
@@ -216,7 +207,7 @@ pub fn run(filter: &str) {
             quiet.inconclusive,
             begin.elapsed().as_secs_f64()
         );
-        let slow = tally(200, &Course { mode, ..canary });
+        let slow = tally(200, &Course { mode, ..canary }, &[System::Ride]);
         println!(
             "{name}: one leaf does twice the work, {} seeds: failed in {}, windows until then: median {:?}, at most {:?}",
             slow.seeds,

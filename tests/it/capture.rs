@@ -97,7 +97,7 @@ fn spans_in(bytes: &[u8]) -> (BTreeMap<u64, u32>, ReadReport) {
 }
 
 /// How often each span id stands in all files together; none of them may be damaged unless `torn`.
-fn captured(directory: &Path, torn: bool) -> BTreeMap<u64, u32> {
+pub(crate) fn captured(directory: &Path, torn: bool) -> BTreeMap<u64, u32> {
     let mut all = BTreeMap::new();
     for path in files(directory) {
         let (found, report) = spans_in(&fs::read(&path).unwrap());
@@ -356,11 +356,11 @@ fn a_full_disk_costs_nothing_that_was_acknowledged_and_passes() {
 }
 
 /// A file system of its own with `bytes` of room, unmounted when it goes.
-struct Tmpfs(tempfile::TempDir);
+pub(crate) struct Tmpfs(pub(crate) tempfile::TempDir);
 
 impl Tmpfs {
     /// `None` when this process may not mount one.
-    fn mount(bytes: u64) -> Option<Tmpfs> {
+    pub(crate) fn mount(bytes: u64) -> Option<Tmpfs> {
         let directory = tempfile::tempdir().unwrap();
         let size = format!("size={bytes}");
         let mut mount = Command::new("mount");

@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// Ports that stand in the contract, and 9090, which is Prometheus, and 8080, which is the service that is deployed.
 const PORTS: [&str; 5] = ["4317", "4318", "4319", "8080", "9090"];
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
     "/healthz",
     "/metrics",
     "/openapi.json",
@@ -18,6 +18,7 @@ const PATHS: [&str; 9] = [
     "/v1/gate/flagger",
     "/v1/mark",
     "/v1/profile",
+    "/v1/status",
 ];
 const COLLECTORS: [&str; 2] = ["collector-fanout.yml", "collector-files.yml"];
 
@@ -264,6 +265,26 @@ fn the_rollout_controllers_ask_in_their_own_shape() {
     let flagger = documents("flagger.yml");
     let template = flagger[0]["spec"]["analysis"]["metrics"][0]["templateRef"]["name"].clone();
     assert_eq!(template, flagger[1]["metadata"]["name"]);
+}
+
+/// The receiver itself says which paths it has, and takes the sample of its configuration.
+#[test]
+fn a_receiver_that_runs_has_these_paths_and_takes_this_configuration() {
+    let work = tempfile::tempdir().unwrap();
+    std::fs::write(work.path().join("spandiff.toml"), text("spandiff.toml")).unwrap();
+    let snapshots = work.path().join("windows");
+    let server = crate::receiver::Server::within(
+        work,
+        // What stands in the file, but for directories and ports that this machine may have no room for.
+        &["--snapshots", snapshots.to_str().unwrap()],
+    );
+    let described: Value = serde_json::from_str(&server.page("/openapi.json").text()).unwrap();
+    assert_eq!(names(&described["paths"]), BTreeSet::from(PATHS));
+    let exposed = server.page("/metrics").text();
+    let flagger = text("flagger.yml");
+    let query = flagger.split("max(").nth(1).unwrap().split('{').next().unwrap();
+    assert!(exposed.contains(&format!("# TYPE {query} gauge")), "{query}");
+    assert_eq!(server.stop().code, Some(0));
 }
 
 #[test]

@@ -22,6 +22,8 @@ mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+#[cfg(feature = "receiver")]
+mod deploy;
 mod fold;
 #[cfg(feature = "receiver")]
 mod forward;
@@ -45,6 +47,8 @@ mod population_samples;
 mod profiles;
 mod pty;
 mod reading;
+#[cfg(feature = "receiver")]
+mod receiver;
 mod report;
 mod rivals;
 mod rivals_identity;
@@ -52,6 +56,8 @@ mod samples;
 #[cfg(feature = "tui")]
 mod screens;
 mod seen;
+#[cfg(feature = "receiver")]
+mod sender;
 mod shared;
 mod stories;
 #[path = "../bench/synthetic.rs"]

@@ -41,10 +41,11 @@ pub fn run(common: &Common, args: &ReceiveArgs) -> Result<ExitCode, Failure> {
     let ready = ready_line(&sockets);
     let capture = options::capture(&args, &counters)?.map(|options| open_capture(options, common)).transpose()?;
     let watching = watching::open(&args, &settings, &options, &counters)?;
-    let forwarder = options::forward(&args, &options, &counters)?
+    let forwarder = options::forward(&args, &options, &sockets, &counters)?
         .map(|options| Forwarder::start(&options))
         .transpose()
         .map_err(|error| Problem::new("--forward cannot be used").cause(error.to_string()))?;
+    let telemetry = options::telemetry(&args, &options, &sockets)?;
     let (inbox, queue) = engine::inbox();
     let (phase, seen_phase) = tokio::sync::watch::channel(Phase::default());
     let admin = admin(&args, &options, &watching, &inbox, &counters, seen_phase);
@@ -59,7 +60,7 @@ pub fn run(common: &Common, args: &ReceiveArgs) -> Result<ExitCode, Failure> {
         watching,
     };
     let engine = move |queue: &engine::Queue| plan.run(queue);
-    let parts = Parts { sockets, counters, inbox, queue, engine: Box::new(engine), admin, forward, phase };
+    let parts = Parts { sockets, counters, inbox, queue, engine: Box::new(engine), admin, forward, telemetry, phase };
     if options.is_public() {
         warn(
             common.quiet,

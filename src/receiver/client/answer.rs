@@ -26,6 +26,11 @@ pub enum Answer {
         /// What happened.
         why: String,
     },
+    /// Nobody knows: it may have gone out, and no answer came. To be sent again; duplicates are the receiver's to notice.
+    Lost {
+        /// What happened.
+        why: String,
+    },
     /// It will never be taken.
     Refused {
         /// What the server has to say about it.

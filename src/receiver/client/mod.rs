@@ -151,33 +151,40 @@ impl Client {
     /// Sends a body and says what became of it.
     pub async fn send(&mut self, parcel: &Parcel) -> Answer {
         let seconds = self.timeout.as_secs_f64();
-        match tokio::time::timeout(self.timeout, self.exchange(parcel)).await {
-            Ok(Ok(answer)) => answer,
-            Ok(Err(why)) => {
-                self.connection = None;
-                Answer::Retry { after: None, why }
-            }
-            Err(_) => {
-                self.connection = None;
-                Answer::Retry { after: None, why: format!("no answer within {seconds} s") }
-            }
+        let answer = tokio::time::timeout(self.timeout, self.exchange(parcel)).await;
+        let answer = answer.unwrap_or_else(|_| Answer::Lost { why: format!("no answer within {seconds} s") });
+        if matches!(answer, Answer::Lost { .. }) {
+            self.connection = None;
         }
+        answer
     }
 
-    async fn exchange(&mut self, parcel: &Parcel) -> Result<Answer, Failed> {
-        let mut request = self.request(parcel)?;
+    async fn exchange(&mut self, parcel: &Parcel) -> Answer {
+        let mut request = match self.request(parcel) {
+            Ok(request) => request,
+            Err(why) => return Answer::Refused { why },
+        };
         // A connection that was kept may have been closed meanwhile. What was not sent over it is sent over a new one.
         if let Some(connection) = &mut self.connection {
             match connection.send(request).await {
                 Ok(response) => return self.understand(response).await,
                 Err((_, Some(unsent))) => request = unsent,
-                Err((why, None)) => return Err(why),
+                Err((why, None)) => return Answer::Lost { why },
             }
         }
         self.connection = None;
-        let connection = self.connection.insert(Connection::open(&self.target).await?);
-        let response = connection.send(request).await.map_err(|(why, _)| why)?;
-        self.understand(response).await
+        let connection = match Connection::open(&self.target).await {
+            Ok(connection) => self.connection.insert(connection),
+            Err(why) => return Answer::Retry { after: None, why },
+        };
+        match connection.send(request).await {
+            Ok(response) => self.understand(response).await,
+            Err((why, None)) => Answer::Lost { why },
+            Err((why, Some(_))) => {
+                self.connection = None;
+                Answer::Retry { after: None, why }
+            }
+        }
     }
 
     fn request(&self, parcel: &Parcel) -> Result<Request<Full<Bytes>>, Failed> {
@@ -210,16 +217,19 @@ impl Client {
         Ok(request)
     }
 
-    async fn understand(&mut self, response: Response<Incoming>) -> Result<Answer, Failed> {
-        let read = Read::of(response, MOST_ANSWER_BYTES).await?;
+    async fn understand(&mut self, response: Response<Incoming>) -> Answer {
+        let read = match Read::of(response, MOST_ANSWER_BYTES).await {
+            Ok(read) => read,
+            Err(why) => return Answer::Lost { why },
+        };
         if !read.whole {
             self.connection = None;
         }
         let now_ns = self.clock.now().unix_ns;
-        Ok(match self.endpoint.protocol {
+        match self.endpoint.protocol {
             Protocol::Grpc => answer::grpc(&read),
             Protocol::Http => answer::http(&read, now_ns),
-        })
+        }
     }
 }
 

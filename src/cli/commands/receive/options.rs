@@ -13,6 +13,8 @@ use crate::receiver::forward::ForwardOptions;
 use crate::receiver::log::Log;
 use crate::receiver::options::Options;
 use crate::receiver::pipeline::PipelineOptions;
+use crate::receiver::run::Sockets;
+use crate::receiver::telemetry::{TelemetryOptions, check as check_endpoint, resource};
 use crate::receiver::tls::Pem;
 use crate::receiver::token::Token;
 use crate::report::units::bytes;
@@ -21,6 +23,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Own numbers are sent so often, as SDKs do.
+const TELEMETRY_EVERY: Duration = Duration::from_secs(60);
 const MIB: u64 = 1 << 20;
 const SECOND_NS: u64 = 1_000_000_000;
 /// What turns something off.
@@ -82,14 +86,11 @@ pub fn pipeline(args: &ReceiveArgs) -> Result<Option<PipelineOptions>, Problem> 
 pub fn forward(
     args: &ReceiveArgs,
     options: &Options,
+    sockets: &Sockets,
     counters: &Arc<Counters>,
 ) -> Result<Option<ForwardOptions>, Problem> {
     let Some(text) = &args.forward else { return Ok(None) };
-    let endpoint = Endpoint::parse(text).map_err(|cause| {
-        Problem::new(format!("--forward cannot be understood: {text}"))
-            .cause(cause)
-            .hint("expected http://HOST:PORT, https://…, grpc://… or grpcs://…")
-    })?;
+    let endpoint = endpoint("--forward", text, sockets)?;
     Ok(Some(ForwardOptions {
         endpoint,
         client: ClientOptions::default(),
@@ -99,6 +100,44 @@ pub fn forward(
         counters: Arc::clone(counters),
         log: options.log.clone(),
     }))
+}
+
+/// Where the receiver's own numbers go, if they go anywhere.
+pub fn telemetry(
+    args: &ReceiveArgs,
+    options: &Options,
+    sockets: &Sockets,
+) -> Result<Option<TelemetryOptions>, Problem> {
+    let Some(text) = &args.telemetry else { return Ok(None) };
+    let variable = |name| std::env::var(name).ok();
+    // Whoever turns the SDK off in the environment wants no telemetry of anything in it.
+    if variable("OTEL_SDK_DISABLED").is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+        return Ok(None);
+    }
+    let (name, attributes) = (variable("OTEL_SERVICE_NAME"), variable("OTEL_RESOURCE_ATTRIBUTES"));
+    Ok(Some(TelemetryOptions {
+        endpoint: endpoint("--telemetry", text, sockets)?,
+        client: ClientOptions::default(),
+        resource: resource(name.as_deref(), attributes.as_deref()),
+        every: TELEMETRY_EVERY,
+        listeners: listeners(sockets),
+        log: options.log.clone(),
+    }))
+}
+
+fn listeners(sockets: &Sockets) -> Vec<SocketAddr> {
+    sockets.addresses().into_iter().filter_map(|(_, address)| address).collect()
+}
+
+/// An endpoint that is not this receiver itself: it would send to itself for ever.
+fn endpoint(option: &str, text: &str, sockets: &Sockets) -> Result<Endpoint, Problem> {
+    let problem = |cause: String| Problem::new(format!("{option} cannot be used: {text}")).cause(cause);
+    let endpoint = Endpoint::parse(text)
+        .map_err(|cause| problem(cause).hint("expected http://HOST:PORT, https://…, grpc://… or grpcs://…"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| problem(error.to_string()))?;
+    runtime.block_on(check_endpoint(&endpoint, &listeners(sockets))).map_err(problem)?;
+    Ok(endpoint)
 }
 
 /// How a capture is kept, if one is.
