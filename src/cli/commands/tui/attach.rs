@@ -187,7 +187,7 @@ impl Follower {
         let windows = units::counted(status.windows_total, "window", "windows");
         let baseline = if status.baseline.is_empty() { "a baseline" } else { &status.baseline };
         let marks = if status.marks_total == 0 { "; no mark was set: POST /v1/mark sets one" } else { "" };
-        format!("waiting for a comparison at {name}: {windows}{every} closed, compared with {baseline}{marks}")
+        format!("waiting for a comparison at {name}: {windows}{every} closed; the baseline is {baseline}{marks}")
     }
 }
 
