@@ -17,6 +17,8 @@ use crate::model::{Limits, Symbols, Warning, Warnings};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// What a call path takes in a window that is not sealed, roughly, in bytes: all of them may take as much as open traces.
+const PATH_BYTES: u64 = 4_096;
 /// The shortest window: more often than once a second nobody looks.
 const SHORTEST_WINDOW_NS: u64 = 1_000_000_000;
 
@@ -227,8 +229,8 @@ impl EndedSink for Folding {
 }
 
 impl<'r> Pipeline<'r> {
-    /// Begins with an empty window. `limits.open_bytes` bounds open traces, `limits.paths` the call paths of all windows
-    /// that are not sealed.
+    /// Begins with an empty window. `limits.open_bytes` bounds what open traces take, and once more what windows that are
+    /// not sealed do.
     pub fn new(
         mut options: PipelineOptions,
         rules: &'r Rules,
@@ -237,6 +239,7 @@ impl<'r> Pipeline<'r> {
         now: Moment,
     ) -> Pipeline<'r> {
         options.window_ns = options.window_ns.max(SHORTEST_WINDOW_NS);
+        let limits = &Limits { paths: limits.paths.min(limits.open_bytes / PATH_BYTES), ..*limits };
         let live = Live::new(options.timing, rules, limits);
         let windows = VecDeque::from([Window::begin(now, options.window_ns)]);
         let first = options.first_window;

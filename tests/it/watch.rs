@@ -414,7 +414,7 @@ impl<'r> Watched<'r> {
     fn mark(&mut self, label: &str) {
         let mut mark = Mark::new(label, 0);
         let behind = self.rig.pipeline.mark(&mut mark, self.rig.now);
-        self.changes.extend(self.watch.mark(mark, behind));
+        self.changes.extend(self.watch.mark(&mark, behind));
     }
 
     /// A minute with so many requests, each a page and a query that take about so long.
@@ -451,7 +451,7 @@ fn codes(judged: &Judged) -> Vec<&'static str> {
 #[test]
 fn a_slow_leaf_behind_a_mark_fails_within_three_windows() {
     for mode in [Mode::Open, Mode::Planned(10), Mode::Apart] {
-        let course = Course { change: GeneratorChange::SlowLeaf, mode, before: 6, after: 3, traces: 120, seed: 70_000 };
+        let course = Course { change: GeneratorChange::SlowLeaf, mode, before: 4, after: 3, traces: 80, seed: 70_000 };
         let slow = tally(2, &course, &[System::Ride]);
         assert_eq!(slow.failed.len(), 2, "{mode:?} {slow:?}");
         assert!(slow.failed.iter().all(|at| *at <= 3), "{mode:?} {slow:?}");
