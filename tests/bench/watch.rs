@@ -134,7 +134,7 @@ pub fn watch(course: &Course, system: System) -> Vec<Option<Outcome>> {
     if course.mode != Mode::Apart {
         let mut mark = Mark::new("deploy", 0);
         let behind = rig.pipeline.mark(&mut mark, rig.now);
-        rig.watch.mark(&mark, behind);
+        rig.watch.mark(mark, behind);
     }
     for requests in frames(&generated.after).chunks(per_window) {
         rig.pass(WINDOW_NS, requests);

@@ -163,9 +163,36 @@ fn a_trace_that_never_ends_is_closed_after_its_longest_life() {
     rig.finish();
     assert_eq!(rig.totals(), (1, 300));
     assert_eq!(rig.all("").totals.warnings.count(Warning::LateSpan), 100);
-    // It is in the window in which it began.
-    let windows: Vec<u64> = rig.sealed.iter().filter(|s| !s.cohorts.is_empty()).map(|s| s.start_unix_ns).collect();
-    assert_eq!(windows[0], EPOCH);
+}
+
+#[test]
+fn traces_that_go_on_and_on_hold_up_no_window() {
+    let rules = Rules::default();
+    let mut rig = Rig::plain(&rules);
+    let mut traces = 0;
+    for second in 0..180u64 {
+        // One trace has a span every second, others end.
+        rig.spans("a", vec![span(1, second + 1, second)]);
+        if second % 10 == 0 {
+            traces += 1;
+            rig.spans("a", vec![span(1_000 + traces, 1, 0)]);
+        }
+        if second == 150 {
+            let behind = rig.pipeline.mark(&mut Mark::new("deploy", 0), rig.now);
+            assert_eq!(behind, 3);
+            // Marks that come at once are one.
+            assert_eq!(rig.pipeline.mark(&mut Mark::new("deploy", 0), rig.now), 3);
+        }
+        rig.pass(SECOND);
+        let over = [60, 120, 150].iter().filter(|end| *end + 30 <= second + 1).count();
+        assert_eq!(rig.sealed.len(), over, "{second}");
+    }
+    rig.pass(MINUTE);
+    rig.finish();
+    // It began before the mark and ended behind it, in no window from before: it says nothing.
+    assert_eq!(rig.totals().0, traces as u64);
+    assert_eq!(rig.counters.spans_late.get(), 180);
+    assert_eq!(rig.all("").totals.warnings.count(Warning::LateSpan), 180);
 }
 
 #[test]
@@ -414,7 +441,7 @@ impl<'r> Watched<'r> {
     fn mark(&mut self, label: &str) {
         let mut mark = Mark::new(label, 0);
         let behind = self.rig.pipeline.mark(&mut mark, self.rig.now);
-        self.changes.extend(self.watch.mark(&mark, behind));
+        self.changes.extend(self.watch.mark(mark, behind));
     }
 
     /// A minute with so many requests, each a page and a query that take about so long.

@@ -201,35 +201,39 @@ impl Watch {
 
     /// Takes a mark behind which the window of this number is the first. Until that is sealed, verdicts say that nothing
     /// was compared.
-    pub fn mark(&self, mark: &Mark, behind: u64) -> Vec<Change> {
-        let mut state = self.state();
+    pub fn mark(&self, mark: Mark, behind: u64) -> Vec<Change> {
         let unix_ns = mark.unix_ns;
-        let cohorts: Vec<String> =
-            state.latest.keys().filter(|cohort| mark.concerns(cohort) && self.is_judged(cohort)).cloned().collect();
-        state.marks.push(Marked { mark: mark.clone(), behind });
+        let mut state = self.state();
+        let concerned = state.latest.keys().filter(|cohort| mark.concerns(cohort) && self.is_judged(cohort));
+        let tasks: Vec<Task> = concerned.map(|cohort| self.waiting(cohort, &mark)).collect();
+        state.marks.push(Marked { mark, behind });
         let surplus = state.marks.len().saturating_sub(MAX_MARKS);
         state.marks.drain(..surplus);
         let file = snapshots::marks_file(state.marks.iter().map(|marked| (&marked.mark, marked.behind)));
         self.show(&state);
         drop(state);
-        for cohort in cohorts {
-            let look = match mark.looks.or(self.options.looks) {
-                Some(looks) => Look::Planned { look: 1, looks },
-                None => Look::Open { best_at: LEAST_BEST_AT },
-            };
-            let task = Task {
-                cohort,
-                baseline: self.options.baseline.named(Some(mark)),
-                window_ns: (unix_ns, unix_ns),
-                mark: Some(mark.clone()),
-                windows: 0,
-                look,
-                sides: Pair::default(),
-            };
+        for task in tasks {
             let judged = self.judge(task, unix_ns);
             self.board.publish(judged);
         }
         file.into_iter().collect()
+    }
+
+    /// What there is to say right behind a mark: nothing was compared.
+    fn waiting(&self, cohort: &str, mark: &Mark) -> Task {
+        let look = match mark.looks.or(self.options.looks) {
+            Some(looks) => Look::Planned { look: 1, looks },
+            None => Look::Open { best_at: LEAST_BEST_AT },
+        };
+        Task {
+            cohort: cohort.to_owned(),
+            baseline: self.options.baseline.named(Some(mark)),
+            window_ns: (mark.unix_ns, mark.unix_ns),
+            mark: Some(mark.clone()),
+            windows: 0,
+            look,
+            sides: Pair::default(),
+        }
     }
 
     /// Compares what is there of a cohort (of the only one, for `None`) with a baseline (the configured one, for `None`)
@@ -273,6 +277,7 @@ impl Watch {
     /// Brings board and gauges up to date.
     fn show(&self, state: &State) {
         self.counters.window_bytes.set(state.windows.bytes());
+        self.counters.windows_dropped.set(state.windows.dropped());
         self.board.set_windows(state.windows.list());
         self.board.set_marks(state.marks.iter().map(|marked| marked.mark.clone()).collect());
         self.board.retain(|cohort| state.windows.has(cohort) || state.latest.contains_key(cohort));
