@@ -8,6 +8,7 @@
 //! ```text
 //! pair        bytes → records → spans of one trace → operations ─────────────┬→ alignment → Diff → text, JSON, …
 //! population  bytes → records → traces → operations → profile (record, merge) ┘              └→ verdict → exit code
+//! receive     socket → admit → decode → capture → acknowledge → traces → windows → [compare, judge] → admin port
 //! ```
 //!
 //! # Map

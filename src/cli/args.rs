@@ -2,12 +2,20 @@
 #![expect(clippy::doc_markdown, missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
 
 mod gate;
+mod generate;
+#[cfg(feature = "receiver")]
+mod receive;
 mod sides;
 #[cfg(feature = "tui")]
 mod tui;
 pub mod values;
 
 pub use gate::{CalibrateArgs, GateArgs, PolicyArgs};
+pub use generate::GenerateArgs;
+#[cfg(feature = "receiver")]
+pub use generate::LiveArgs;
+#[cfg(feature = "receiver")]
+pub use receive::ReceiveArgs;
 pub use sides::{FilterArgs, SideArgs};
 #[cfg(feature = "tui")]
 pub use tui::TuiArgs;
@@ -98,6 +106,9 @@ pub enum Command {
     Merge(MergeArgs),
     /// Say what inputs hold: formats, traces, spans, services, entry points, time range, sampling, warnings
     Inspect(InspectArgs),
+    /// Receive OTLP beside a Collector or a service: keep, compare all the time, answer a rollout controller
+    #[cfg(feature = "receiver")]
+    Receive(Box<ReceiveArgs>),
     /// Write seeded synthetic traffic with a known change: before, after and the truth
     Generate(GenerateArgs),
     /// Print a completion script for a shell
@@ -202,50 +213,6 @@ pub struct InspectArgs {
     pub format: String,
 }
 
-/// What is generated.
-#[derive(Clone, Debug, Args)]
-pub struct GenerateArgs {
-    /// List the systems and the changes
-    #[arg(long)]
-    pub list: bool,
-    /// The system that is simulated
-    #[arg(long, value_name = "NAME", default_value = "ride")]
-    pub system: String,
-    /// What changes on the after side
-    #[arg(long, value_name = "NAME", default_value = "slow-leaf")]
-    pub change: String,
-    /// Determines everything random: same seed, same bytes
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
-    /// Requests on each side
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub traces: u32,
-    /// Requests on the after side, if they are not as many
-    #[arg(long, value_name = "N")]
-    pub traces_after: Option<u32>,
-    /// How long each side lasts, in seconds [default: four requests a second]
-    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide_default_value = true)]
-    pub window: u32,
-    /// How far a piece of work strays from its usual time, as a share of it
-    #[arg(long, value_name = "SHARE", default_value_t = 0.2)]
-    pub jitter: f64,
-    /// How durations vary: uniform, or lognormal with slow requests and a slow run now and then
-    #[arg(long, value_name = "KIND", default_value = "uniform")]
-    pub noise: String,
-    /// Deviation between the two windows of every operation's work though nothing changed, as a share
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    pub drift: f64,
-    /// Deviation between the pods of a service, as a share
-    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
-    pub replica_spread: f64,
-    /// Share of the traces that are kept, with the threshold in their trace state
-    #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
-    pub sampling: f64,
-    /// Form of the two sides: otlp-json, otlp-proto or otlp-proto-framed
-    #[arg(long, value_name = "FORMAT", default_value = "otlp-json")]
-    pub format: String,
-}
-
 /// The name of profiles among the input formats.
 const PROFILE: &str = "profile";
 const INPUT_FORMATS: [(&str, InputFormat); 5] = [
@@ -282,8 +249,7 @@ impl Common {
     }
 }
 
-/// Words behind the program's name that belong in front of a command's options, or that are commands of the contract
-/// which this version does not have.
+/// Words behind the program's name that belong behind a command.
 pub fn check(matches: &ArgMatches) -> Result<(), Failure> {
     let Some((command, _)) = matches.subcommand() else { return Ok(()) };
     // Otherwise `spandiff --tree diff a b` would silently show no tree.

@@ -37,6 +37,9 @@ pub struct Settings {
     /// Commands of the terminal UI that have other keys than usual.
     #[cfg(feature = "tui")]
     pub keys: Vec<(String, String)>,
+    /// What the receiver is told, as far as the configuration file says.
+    #[cfg(feature = "receiver")]
+    pub receive: super::args::ReceiveArgs,
     /// How many threads.
     pub threads: usize,
     /// Hex SHA-256 over everything that can change a result.
@@ -57,6 +60,12 @@ struct Written {
     gate: policy::GateTable,
     rule: Vec<Spanned<policy::RuleTable>>,
     accept: Vec<policy::Accept>,
+    /// Options of the receiver.
+    receive: BTreeMap<String, Spanned<toml::Value>>,
+    /// The same, understood.
+    #[cfg(feature = "receiver")]
+    #[serde(skip)]
+    receive_args: super::args::ReceiveArgs,
     /// Commands of the terminal UI and their keys.
     keys: BTreeMap<String, Spanned<String>>,
 }
@@ -109,6 +118,8 @@ pub fn settings(common: &Common, diff: Option<&DiffArgs>) -> Result<Settings, Pr
         policy,
         #[cfg(feature = "tui")]
         keys: written.keys.into_iter().map(|(name, keys)| (name, keys.into_inner())).collect(),
+        #[cfg(feature = "receiver")]
+        receive: written.receive_args,
         color: common.color.or(written.output.color).unwrap_or(Color::Auto),
         threads: common.threads.or(written.output.threads).map_or_else(cores, NonZeroUsize::get),
         sha256,
@@ -199,6 +210,11 @@ fn parse(path: &Path) -> Result<(Written, Policy), Problem> {
         let bound = crate::tui::action::Keymap::default().bind(name, keys.get_ref());
         bound.map_err(|cause| invalid(keys.span().start).cause(cause))?;
     }
+    #[cfg(feature = "receiver")]
+    {
+        let receive = std::mem::take(&mut written.receive);
+        written.receive_args = receive_args(receive).map_err(|(at, cause)| invalid(at).cause(cause))?;
+    }
     let tables = policy::Written {
         schema: written.schema.take(),
         gate: std::mem::take(&mut written.gate),
@@ -207,6 +223,35 @@ fn parse(path: &Path) -> Result<(Written, Policy), Problem> {
     };
     let policy = policy::policy(&tables).map_err(|conflict| invalid(conflict.at).cause(conflict.cause(&text)))?;
     Ok((written, policy))
+}
+
+/// The options in `[receive]`, read as if they stood on the command line; else where and why they are not understood.
+#[cfg(feature = "receiver")]
+fn receive_args(table: BTreeMap<String, Spanned<toml::Value>>) -> Result<super::args::ReceiveArgs, (usize, String)> {
+    use super::args::ReceiveArgs;
+    use clap::{Args, FromArgMatches};
+    let mut all = ReceiveArgs::default();
+    for (name, value) in table {
+        let at = value.span().start;
+        let text = match value.into_inner() {
+            toml::Value::String(text) => text,
+            toml::Value::Integer(number) => number.to_string(),
+            other => return Err((at, format!("`{name}` takes text or a number, not {}", other.type_str()))),
+        };
+        if !ReceiveArgs::NAMES.contains(&name.as_str()) {
+            return Err((at, format!("`{name}` is no option of the receiver")));
+        }
+        let word = format!("--{}={text}", name.replace('_', "-"));
+        let command = ReceiveArgs::augment_args(clap::Command::new("receive").no_binary_name(true));
+        let read = command.try_get_matches_from([word]).and_then(|matches| ReceiveArgs::from_arg_matches(&matches));
+        let read = read.map_err(|error| {
+            let text = error.to_string();
+            let first = text.lines().next().unwrap_or_default();
+            (at, first.strip_prefix("error: ").unwrap_or(first).to_owned())
+        })?;
+        all = read.over(all);
+    }
+    Ok(all)
 }
 
 fn ratio<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {

@@ -134,7 +134,16 @@ fn directory(root: &Path, limits: &Limits) -> Result<Vec<Source>, Problem> {
     Ok(files)
 }
 
+/// Whether `path` is a file of a capture that a receiver is writing: `….zst.part`.
+pub fn is_being_written(path: &Path) -> bool {
+    path.extension().is_some_and(|end| end == "part")
+        && path.file_stem().is_some_and(|stem| Path::new(stem).extension().is_some_and(|end| end == "zst"))
+}
+
 fn is_known(path: &Path) -> bool {
+    if is_being_written(path) {
+        return true;
+    }
     path.extension()
         .and_then(|end| end.to_str())
         .is_some_and(|end| EXTENSIONS.iter().any(|known| end.eq_ignore_ascii_case(known)))
@@ -179,7 +188,7 @@ mod tests {
     #[test]
     fn directories_give_known_files_sorted() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["b.json", "a.binpb", ".hidden.json", "notes.md", "sub/c.jsonl.gz"] {
+        for name in ["b.json", "a.binpb", ".hidden.json", "notes.md", "sub/c.jsonl.gz", "d.zst.part", "e.json.part"] {
             let path = dir.path().join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, "").unwrap();
@@ -188,7 +197,7 @@ mod tests {
         let found = resolve(&[word.clone(), word], &Limits::default()).unwrap();
         let names: Vec<_> =
             found.sources.iter().map(|source| source.name().rsplit('/').next().unwrap().to_owned()).collect();
-        assert_eq!(names, ["a.binpb", "b.json", "c.jsonl.gz"]);
+        assert_eq!(names, ["a.binpb", "b.json", "d.zst.part", "c.jsonl.gz"]);
         let few = Limits { files: 2, ..Limits::default() };
         assert!(resolve(&[dir.path().to_string_lossy().into_owned()], &few).is_err());
     }

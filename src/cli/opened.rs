@@ -1,13 +1,15 @@
-//! Sources that can be read any number of times: files as they are, streams by way of a temporary file.
+//! Sources that can be read any number of times: files as they are, streams by way of a temporary file, and the files of
+//! a running capture as far as they went when they were opened.
 
 use super::args::Said;
 use super::engine::is_profile;
 use super::error::Problem;
-use super::inputs::{Inputs, Source};
+use super::inputs::{Inputs, Source, is_being_written};
 use crate::model::Limits;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A source that was looked at.
@@ -24,6 +26,7 @@ pub struct Opened {
 enum Place {
     File(PathBuf),
     Spooled(Spool),
+    Growing(Growing),
 }
 
 impl Opened {
@@ -31,6 +34,7 @@ impl Opened {
     pub fn read(&self) -> io::Result<Box<dyn Read>> {
         match &self.place {
             Place::File(path) => Ok(Box::new(File::open(path)?)),
+            Place::Growing(growing) => Ok(Box::new(growing.clone())),
             Place::Spooled(spool) => {
                 let mut file = spool.file.try_clone()?;
                 file.rewind()?;
@@ -75,11 +79,51 @@ pub fn open_one(source: &Source, said: Option<Said>, limits: &Limits) -> Result<
 
 /// A named pipe and what a shell makes of `<(command)` look like files and can be read only once.
 fn of_file(path: &Path, limits: &Limits) -> io::Result<Result<Place, Problem>> {
+    if is_being_written(path) {
+        return Growing::open(path).map(|growing| Ok(Place::Growing(growing)));
+    }
     if std::fs::metadata(path)?.is_file() {
         return Ok(Ok(Place::File(path.to_owned())));
     }
     let file = File::open(path)?;
     Ok(Spool::of(file, limits).map(Place::Spooled))
+}
+
+/// A file that a receiver is writing, as long as it was when it was opened: all passes see the same bytes, and it may be
+/// finished, which changes its name, between them.
+#[derive(Clone, Debug)]
+struct Growing {
+    file: Arc<File>,
+    at: u64,
+    end: u64,
+}
+
+impl Growing {
+    fn open(path: &Path) -> io::Result<Growing> {
+        let file = match File::open(path) {
+            // Finished since the directory was listed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                File::open(path.with_extension("")).map_err(|_| error)?
+            }
+            file => file?,
+        };
+        let end = file.metadata()?.len();
+        Ok(Growing { file: Arc::new(file), at: 0, end })
+    }
+}
+
+impl Read for Growing {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = buffer.len().min(usize::try_from(self.end - self.at).unwrap_or(usize::MAX));
+        let Some(buffer) = buffer.get_mut(..most) else { return Ok(0) };
+        // At an offset of its own, because several readers share the handle.
+        #[cfg(unix)]
+        let count = std::os::unix::fs::FileExt::read_at(&*self.file, buffer, self.at)?;
+        #[cfg(windows)]
+        let count = std::os::windows::fs::FileExt::seek_read(&*self.file, buffer, self.at)?;
+        self.at += count as u64;
+        Ok(count)
+    }
 }
 
 /// A stream, kept in a file that goes with this value.
@@ -145,6 +189,26 @@ fn temporary() -> io::Result<(File, PathBuf)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_grows_and_is_renamed_is_the_same_for_every_pass() {
+        let directory = tempfile::tempdir().unwrap();
+        let (part, whole) = (directory.path().join("a.zst.part"), directory.path().join("a.zst"));
+        std::fs::write(&part, "some bytes").unwrap();
+        let source = Source::File(part.clone());
+        let opened = open_one(&source, None, &Limits::default()).unwrap();
+        std::fs::write(&part, "some bytes and more").unwrap();
+        std::fs::rename(&part, &whole).unwrap();
+        for _ in 0..2 {
+            let mut text = String::new();
+            opened.read().unwrap().read_to_string(&mut text).unwrap();
+            assert_eq!(text, "some bytes");
+        }
+        // Listed under the old name, opened under the new one.
+        assert!(open_one(&source, None, &Limits::default()).is_ok());
+        std::fs::remove_file(whole).unwrap();
+        assert!(open_one(&source, None, &Limits::default()).is_err());
+    }
 
     #[test]
     fn a_stream_can_be_read_twice() {

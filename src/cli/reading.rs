@@ -152,18 +152,23 @@ impl Reader<'_> {
         let read = source.read().map_err(|error| ProfileError::Read(ReadError::Io(error))).and_then(|inner| {
             engine::decode_profile(&mut Watched { inner, progress: self.progress }, &self.settings.limits)
         });
-        read.map_err(|error| match error {
-            ProfileError::Read(error) => problem(&source.name, error),
-            ProfileError::NotAProfile => cannot_read(&source.name).cause(error.to_string()).hint(
-                "spandiff record makes profiles of traces; without --input-format the kind of input is recognised",
-            ),
-            ProfileError::Version { .. } => cannot_read(&source.name)
-                .cause(error.to_string())
-                .hint("read it with the version of spandiff that wrote it, or record it again"),
-            ProfileError::Damaged { .. } => {
-                cannot_read(&source.name).cause(error.to_string()).hint("copy the file again, or record it again")
-            }
-        })
+        read.map_err(|error| unreadable(&source.name, error))
+    }
+}
+
+/// Why a profile cannot be read.
+pub fn unreadable(name: &str, error: ProfileError) -> Problem {
+    match error {
+        ProfileError::Read(error) => problem(name, error),
+        ProfileError::NotAProfile => cannot_read(name)
+            .cause(error.to_string())
+            .hint("spandiff record makes profiles of traces; without --input-format the kind of input is recognised"),
+        ProfileError::Version { .. } => cannot_read(name)
+            .cause(error.to_string())
+            .hint("read it with the version of spandiff that wrote it, or record it again"),
+        ProfileError::Damaged { .. } => {
+            cannot_read(name).cause(error.to_string()).hint("copy the file again, or record it again")
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod changes;
 mod deployment;
 mod fleet;
 mod json;
+pub mod live;
 mod noise;
 mod otlp_json_writer;
 mod otlp_writer;
@@ -258,9 +259,13 @@ impl<'a> Generator<'a> {
         let start_ns = self.start_ns + u64::from(number) * between_ns + random.below(between_ns);
         let request = Request { entry, start_ns, moment: f64::from(number) / f64::from(traces.max(1)) };
         let mut spans = sampler::sample(&self.setting, request, random);
+        self.keep_sampled(&mut spans);
+        spans
+    }
+
+    fn keep_sampled(&self, spans: &mut Vec<record::Span>) {
         let threshold = self.options.threshold();
         spans.retain(|span| (span.trace_id.0 as u64) & (TRACE_NUMBERS - 1) >= threshold);
-        spans
     }
 
     fn entry(&self, random: &mut Random) -> usize {

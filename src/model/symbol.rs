@@ -16,13 +16,14 @@ impl Symbol {
 #[derive(Clone, Debug)]
 pub struct Symbols {
     strings: IndexSet<Box<str>, foldhash::fast::RandomState>,
+    bytes: usize,
 }
 
 impl Default for Symbols {
     fn default() -> Self {
         let mut strings = IndexSet::default();
         strings.insert("".into());
-        Symbols { strings }
+        Symbols { strings, bytes: 0 }
     }
 }
 
@@ -32,6 +33,7 @@ impl Symbols {
         if let Some(index) = self.strings.get_index_of(text) {
             return Symbol(index as u32);
         }
+        self.bytes += text.len();
         Symbol(self.strings.insert_full(text.into()).0 as u32)
     }
 
@@ -53,6 +55,11 @@ impl Symbols {
     /// How many distinct strings the table holds, the empty one included.
     pub fn len(&self) -> usize {
         self.strings.len()
+    }
+
+    /// Bytes of all its strings.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Never true: the empty string is always there.

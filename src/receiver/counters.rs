@@ -114,4 +114,6 @@ counters! {
     counter forward_dropped;
     /// Attempts to forward that failed and were made again.
     counter forward_retries;
+    /// Exports of the receiver's own telemetry that failed.
+    counter telemetry_failures;
 }

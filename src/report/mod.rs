@@ -8,6 +8,7 @@ pub mod clock;
 pub mod details;
 pub mod dot;
 pub mod escape;
+pub mod exposition;
 pub mod folded;
 pub mod gate;
 pub mod json;

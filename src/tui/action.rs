@@ -155,6 +155,7 @@ pub enum Action {
     Help,
     Mouse,
     Mask,
+    Freeze,
     Suspend,
     Quit,
     QuitPrinting,
@@ -390,6 +391,14 @@ pub const COMMANDS: &[Command] = &[
     command(Action::Palette, ("palette", ": ^p"), Group::Session, "run a command by name", "", EVERYWHERE),
     command(Action::Help, ("help", "? F1"), Group::Session, "all commands", "help", EVERYWHERE),
     command(Action::Mouse, ("mouse", "M"), Group::Session, "mouse on or off", "", EVERYWHERE),
+    command(
+        Action::Freeze,
+        ("freeze", "F"),
+        Group::Session,
+        "hold what is shown while a receiver goes on, or follow it again",
+        "",
+        EVERYWHERE,
+    ),
     command(Action::Suspend, ("suspend", "^z"), Group::Session, "to the shell, back with fg", "", EVERYWHERE),
     command(Action::Quit, ("quit", "^c"), Group::Session, "cancel what runs; twice: quit", "", EVERYWHERE),
     command(

@@ -5,6 +5,7 @@ use super::canvas::Look;
 use super::filter::Filter;
 use super::keys::Key;
 use super::layout;
+use super::live::Live;
 use super::model::Model;
 use super::overlay::Overlay;
 use super::rows::{self, Folds, Row, RowKind};
@@ -151,6 +152,8 @@ pub struct App {
     pub phase: Phase,
     /// Whether it was made of a part of the inputs, the rest being read still.
     pub provisional: bool,
+    /// What is known of a source that goes on; `None` for inputs that are what they are.
+    pub live: Option<Live>,
     /// What is being done in the background.
     pub progress: Option<Progress>,
     /// How it looks.
@@ -226,6 +229,7 @@ impl App {
             model: empty,
             phase: Phase::Loading,
             provisional: false,
+            live: None,
             progress: None,
             look,
             size,
@@ -264,7 +268,7 @@ impl App {
 
     /// Takes a new comparison: another pair, other sides, or more data. The cursor stays at the same operation.
     pub fn take(&mut self, model: Arc<Model>) {
-        let path = self.path_of_cursor();
+        let path = if self.model.is_empty() { Vec::new() } else { self.model.path(self.node) };
         let fingerprint = self.model.finding(self.finding).map(|finding| finding.fingerprint.clone());
         self.model = model;
         self.seen = (self.swapped, self.pair);
@@ -273,7 +277,7 @@ impl App {
         self.names = self.filter.names(&self.model);
         let same = |finding: &crate::diff::Finding| Some(&finding.fingerprint) == fingerprint.as_ref();
         self.finding = self.model.diff.findings.iter().position(same).unwrap_or(0);
-        self.node = self.find_path(&path).or_else(|| self.model.node_of(self.finding)).unwrap_or(0);
+        self.node = self.model.find_way(&path).or_else(|| self.model.node_of(self.finding)).unwrap_or(0);
         self.rows.folds.flipped.clear();
         self.rows.folds.shown.clear();
         self.rebuild();
@@ -403,33 +407,5 @@ impl App {
         self.finding = jump.finding.min(self.model.diff.findings.len().saturating_sub(1));
         self.reveal(jump.node.min(self.model.len().saturating_sub(1)));
         super::screens::entered(self);
-    }
-
-    fn path_of_cursor(&self) -> Vec<crate::model::Operation> {
-        let mut path = Vec::new();
-        let mut at = Some(self.node).filter(|_| !self.model.is_empty());
-        while let Some(node) = at {
-            path.extend(self.model.node(node).map(|node| node.operation.clone()));
-            at = self.model.parent(node);
-        }
-        path.reverse();
-        path
-    }
-
-    /// The first node whose operations from the entry point on are these, or as many of them as possible.
-    fn find_path(&self, path: &[crate::model::Operation]) -> Option<u32> {
-        let (mut at, mut end, mut found) = (0, self.model.len(), None);
-        for operation in path {
-            let mut child = at;
-            while child < end && self.model.node(child).is_some_and(|node| node.operation != *operation) {
-                child = self.model.place(child).end;
-            }
-            if child >= end {
-                break;
-            }
-            found = Some(child);
-            (at, end) = (child + 1, self.model.place(child).end);
-        }
-        found
     }
 }

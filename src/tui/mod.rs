@@ -19,6 +19,7 @@ pub mod glyphs;
 pub mod headless;
 pub mod keys;
 pub mod layout;
+pub mod live;
 pub mod model;
 pub mod note;
 pub mod overlay;

@@ -117,6 +117,45 @@ impl Model {
         at
     }
 
+    /// The operations from the entry point down to a node.
+    pub fn path(&self, node: u32) -> Vec<Operation> {
+        let mut path = Vec::new();
+        let mut at = Some(node);
+        while let Some(node) = at {
+            path.extend(self.node(node).map(|node| node.operation.clone()));
+            at = self.parent(node);
+        }
+        path.reverse();
+        path
+    }
+
+    /// The first node with this way from its entry point.
+    pub fn find(&self, path: &[Operation]) -> Option<u32> {
+        self.way(path).filter(|(_, length)| *length == path.len()).map(|(node, _)| node)
+    }
+
+    /// The first node whose operations from the entry point on are these, or as many of them as possible.
+    pub fn find_way(&self, path: &[Operation]) -> Option<u32> {
+        self.way(path).map(|(node, _)| node)
+    }
+
+    /// The last node of the way, and how much of the path it is.
+    fn way(&self, path: &[Operation]) -> Option<(u32, usize)> {
+        let (mut at, mut end, mut found) = (0, self.len(), None);
+        for (length, operation) in path.iter().enumerate() {
+            let mut child = at;
+            while child < end && self.node(child).is_some_and(|node| node.operation != *operation) {
+                child = self.place(child).end;
+            }
+            if child >= end {
+                break;
+            }
+            found = Some((child, length + 1));
+            (at, end) = (child + 1, self.place(child).end);
+        }
+        found
+    }
+
     /// The next node behind (or before) `from` that `is_meant` accepts; goes round once.
     pub fn seek(&self, from: Option<u32>, forward: bool, is_meant: impl Fn(&Model, u32) -> bool) -> Option<u32> {
         let len = self.len();

@@ -286,7 +286,7 @@ fn pairs_key(app: &mut App, list: &mut List, key: Key) -> Option<Vec<Effect>> {
         Key::Char('k') | Key::Up => list.go(-1, pairs.len()),
         Key::Enter => {
             let ids = pairs.get(list.cursor).map(|pair| pair.ids);
-            return Some(vec![Effect::Recompute(Request { swapped: app.swapped, pair: ids })]);
+            return Some(vec![Effect::Recompute(Request::of(app, app.swapped, ids))]);
         }
         _ => {}
     }

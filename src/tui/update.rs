@@ -3,6 +3,7 @@
 use super::action::{Action, Command, Found, Screen};
 use super::app::{App, Basis, Jump, List, Phase, Progress};
 use super::keys::Key;
+use super::live::{self, Link};
 use super::model::Model;
 use super::overlay::{self, Overlay};
 use super::{folding, rows, screens};
@@ -31,6 +32,10 @@ pub enum Msg {
     Provisional(Arc<Model>),
     /// A comparison could not be made: lines to show.
     Failed(Vec<String>),
+    /// The source that is followed has something newer than what is shown.
+    Newer,
+    /// How that source is.
+    Link(Link),
     /// How far the work in the background is; `None` when it is done.
     Progress(Option<Progress>),
     /// What is known of a node.
@@ -83,6 +88,17 @@ pub struct Request {
     pub swapped: bool,
     /// One trace of each side instead of all.
     pub pair: Option<(TraceId, TraceId)>,
+    /// Whether the newest that the followed source has is taken, instead of what was compared before.
+    pub newest: bool,
+}
+
+impl Request {
+    /// Asked for by a key. It takes the place of newer data that were asked for and have not come, and of those brings
+    /// as much.
+    pub fn of(app: &mut App, swapped: bool, pair: Option<(TraceId, TraceId)>) -> Request {
+        let newest = app.live.as_mut().is_some_and(|live| live.give_up() && !live.frozen && pair.is_none());
+        Request { swapped, pair, newest }
+    }
 }
 
 /// One step of a session, as the log keeps it.
@@ -98,7 +114,7 @@ pub enum Step {
 
 /// Changes the state; what it takes from outside is asked for by effects.
 pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
-    let effects = match msg {
+    let mut effects = match msg {
         Msg::Key(key) => on_key(app, key),
         Msg::Run(name) => run_named(app, &name),
         Msg::Paste(text) => paste(app, &text),
@@ -109,7 +125,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Model(model) => {
-            app.take(model);
+            live::take(app, model);
             (app.progress, app.provisional) = (None, false);
             ask_detail(app)
         }
@@ -122,7 +138,20 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
         Msg::Failed(lines) => {
+            live::failed(app);
             fail(app, lines);
+            Vec::new()
+        }
+        Msg::Newer => {
+            if let Some(live) = &mut app.live {
+                live.newer = !live.asked;
+            }
+            Vec::new()
+        }
+        Msg::Link(link) => {
+            if let Some(live) = &mut app.live {
+                live.link = link;
+            }
             Vec::new()
         }
         Msg::Progress(progress) => {
@@ -138,6 +167,7 @@ pub fn update(app: &mut App, msg: Msg) -> Vec<Effect> {
             Vec::new()
         }
     };
+    effects.extend(live::refresh(app));
     app.settle();
     effects
 }
@@ -147,8 +177,10 @@ fn fail(app: &mut App, lines: Vec<String>) {
     app.progress = None;
     if app.phase == Phase::Ready {
         (app.swapped, app.pair) = app.seen;
-        // The way out matters as much as what went wrong.
-        app.message = Some(lines.join("; "));
+        // The way out matters as much as what went wrong; nothing is said of what is seen anyway.
+        if !lines.is_empty() {
+            app.message = Some(lines.join("; "));
+        }
     } else {
         app.phase = Phase::Failed(lines);
     }
@@ -283,7 +315,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
         },
         Action::FullPane => app.full_pane = !app.full_pane,
         Action::Basis => next_basis(app),
-        Action::Swap => return vec![Effect::Recompute(Request { swapped: !app.swapped, pair: app.pair })],
+        Action::Swap => return vec![Effect::Recompute(Request::of(app, !app.swapped, app.pair))],
         Action::Filter => app.overlay = Some(Overlay::filter(app)),
         Action::Palette => app.overlay = Some(Overlay::commands(false)),
         Action::Help => app.overlay = Some(Overlay::commands(true)),
@@ -305,6 +337,7 @@ fn act(app: &mut App, action: Action) -> Vec<Effect> {
             let state = if app.masked { "masked" } else { "shown as they are" };
             app.message = Some(format!("values of attributes are {state} in notes and copies"));
         }
+        Action::Freeze => live::freeze(app),
         Action::Suspend => return vec![Effect::Suspend],
         Action::Quit => return vec![Effect::Quit { print: false }],
         Action::QuitPrinting => return vec![Effect::Quit { print: true }],
@@ -393,7 +426,7 @@ fn close(app: &mut App) -> Vec<Effect> {
         app.message = Some("filter removed".to_owned());
     } else if app.screen == Screen::Findings {
         if app.pair.is_some() {
-            return vec![Effect::Recompute(Request { swapped: app.swapped, pair: None })];
+            return vec![Effect::Recompute(Request::of(app, app.swapped, None))];
         }
         return vec![Effect::Quit { print: false }];
     } else if app.back.is_empty() {
@@ -408,10 +441,10 @@ fn close(app: &mut App) -> Vec<Effect> {
 /// The most typical example pair of this place, or all traces again.
 fn open_pair(app: &mut App) -> Vec<Effect> {
     if app.pair.is_some() {
-        return vec![Effect::Recompute(Request { swapped: app.swapped, pair: None })];
+        return vec![Effect::Recompute(Request::of(app, app.swapped, None))];
     }
     if let Some(pair) = overlay::example_pairs(app).first() {
-        return vec![Effect::Recompute(Request { swapped: app.swapped, pair: Some(pair.ids) })];
+        return vec![Effect::Recompute(Request::of(app, app.swapped, Some(pair.ids)))];
     }
     app.message = Some("no example of both sides is known here".to_owned());
     Vec::new()

@@ -219,6 +219,11 @@ fn state(app: &App, canvas: &mut Canvas<'_>) {
     } else if app.pair.is_some() {
         right.add(Token::Strong, "one example pair: q goes back to all traces ");
     }
+    if let Some(live) = &app.live {
+        let token = if live.frozen { Token::Match } else { Token::Strong };
+        let short = canvas.width() < 80 || right.width() > 0;
+        right.add(token, &format!("{} ", live.words(short)));
+    }
     let words = match &app.message {
         Some(message) => message.clone(),
         None if app.phase == Phase::Ready => screens::status(app),
@@ -235,8 +240,15 @@ fn state(app: &App, canvas: &mut Canvas<'_>) {
 fn loading(app: &App, canvas: &mut Canvas<'_>) {
     let words = app.progress.as_ref().map_or("reading", |progress| progress.what.as_str());
     let share = app.progress.as_ref().and_then(|progress| progress.share);
+    // What is waited for may take more words than a line has.
+    let mut lines = app.look.wrap(words, canvas.width().saturating_sub(2)).into_iter();
     let mut line = canvas.new_line();
-    line.add(Token::Strong, &format!(" {words}"));
+    line.add(Token::Strong, &format!(" {}", lines.next().unwrap_or_default()));
+    for (row, text) in lines.take(3).enumerate() {
+        let mut more = canvas.new_line();
+        more.add(Token::Plain, &format!(" {text}"));
+        canvas.line(row + 2, &more);
+    }
     if let Some(share) = share {
         line.add(Token::Plain, &format!("  {}", units::percent(share)));
         let mut bar = canvas.new_line();
@@ -246,7 +258,7 @@ fn loading(app: &App, canvas: &mut Canvas<'_>) {
     canvas.line(1, &line);
     let mut hint = canvas.new_line();
     hint.add(Token::Dim, " ^c cancels");
-    canvas.line(5, &hint);
+    canvas.line(6, &hint);
 }
 
 fn failed(lines: &[String], canvas: &mut Canvas<'_>) {

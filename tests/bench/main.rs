@@ -19,6 +19,8 @@ mod json;
 mod null;
 mod proto;
 mod ratio;
+#[cfg(feature = "receiver")]
+mod receive;
 mod synthetic;
 mod trees;
 #[cfg(feature = "tui")]
@@ -29,7 +31,20 @@ mod whole;
 
 use criterion::Criterion;
 
-fn main() {
+fn main() -> std::process::ExitCode {
+    #[cfg(feature = "receiver")]
+    if std::env::var_os(receive::SELF).is_some() {
+        return spandiff::cli::run();
+    }
+    benches();
+    std::process::ExitCode::SUCCESS
+}
+
+fn benches() {
+    #[cfg(feature = "receiver")]
+    if let Ok(protocol) = std::env::var(receive::PEER) {
+        return receive::serve_peer(&protocol);
+    }
     // The first word that is not an option is the filter, as criterion has it.
     let filter = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     if let Some(folder) = std::env::var_os("SPANDIFF_BENCH_TRACES") {
@@ -67,6 +82,14 @@ fn main() {
     #[cfg(feature = "tui")]
     if wants("tui") {
         tui::run();
+    }
+    #[cfg(feature = "receiver")]
+    if wants("receive") {
+        receive::run();
+    }
+    #[cfg(feature = "receiver")]
+    if filter == "soak" {
+        receive::soak();
     }
     #[cfg(feature = "receiver")]
     if filter.is_empty() || filter.starts_with("watch") {

@@ -242,7 +242,7 @@ fn wrong_words_get_help() {
         ("before.json", &["only one input was given: before.json"]),
         ("before.json after.json before.json", &["3 inputs were given, not two", "--before"]),
         ("dif before.json after.json", &["did you mean `diff`?"]),
-        ("receive --grpc-listen 127.0.0.1:0", &["unexpected argument"]),
+        ("receive --grpc-listen nowhere", &["--grpc-listen is no address: nowhere", "hint: expected HOST:PORT"]),
         ("tui before.json after.json", &["the terminal UI needs a terminal", "hint: --render"]),
         ("rekord before.json after.json", &["did you mean `record`?"]),
         ("gate before.json", &["only one input was given: before.json"]),

@@ -10,13 +10,23 @@
     reason = "tests stop at the first surprise, say what they skip, and read and write files"
 )]
 
+#[cfg(feature = "receiver")]
+mod admin;
+#[cfg(all(feature = "receiver", feature = "tui"))]
+mod attach;
 mod bad_input;
+#[cfg(feature = "receiver")]
+mod capture;
 mod ci_samples;
 mod cli;
 #[path = "../bench/data.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod data;
+#[cfg(feature = "receiver")]
+mod deploy;
 mod fold;
+#[cfg(feature = "receiver")]
+mod forward;
 mod fuzz_corpus;
 mod gate;
 mod gate_numbers;
@@ -37,6 +47,8 @@ mod population_samples;
 mod profiles;
 mod pty;
 mod reading;
+#[cfg(feature = "receiver")]
+mod receiver;
 mod report;
 mod rivals;
 mod rivals_identity;
@@ -44,11 +56,15 @@ mod samples;
 #[cfg(feature = "tui")]
 mod screens;
 mod seen;
+#[cfg(feature = "receiver")]
+mod sender;
 mod shared;
 mod stories;
 #[path = "../bench/synthetic.rs"]
 #[allow(dead_code, reason = "benches use the rest of it")]
 mod synthetic;
+#[cfg(feature = "receiver")]
+mod telemetry;
 mod tidy;
 #[cfg(feature = "tui")]
 mod tui_state;
@@ -59,3 +75,4 @@ mod watch;
 #[path = "../bench/watch.rs"]
 #[allow(dead_code, clippy::print_stdout, reason = "benches use the rest of it")]
 mod watching;
+mod yaml;

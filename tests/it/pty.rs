@@ -14,21 +14,21 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// What looks at something other than the terminal's output does so this often.
 const TICK: Duration = Duration::from_millis(20);
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_spandiff");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_spandiff");
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/samples/spot-the-difference");
 const ADDED: &str = "SELECT vouchers";
 
 /// A folder with a home of its own.
-struct Desk {
+pub(crate) struct Desk {
     dir: TempDir,
 }
 
 impl Desk {
-    fn new() -> Desk {
+    pub(crate) fn new() -> Desk {
         Desk { dir: tempfile::tempdir().unwrap() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -37,7 +37,7 @@ impl Desk {
     }
 
     /// A program with nothing of the developer's environment.
-    fn command(&self, program: &str, words: &[&str]) -> CommandBuilder {
+    pub(crate) fn command(&self, program: &str, words: &[&str]) -> CommandBuilder {
         let mut command = CommandBuilder::new(program);
         command.args(words);
         command.env_clear();
@@ -74,7 +74,7 @@ fn number(number: u16) -> NonZeroU16 {
 }
 
 /// A program in a terminal.
-struct Terminal {
+pub(crate) struct Terminal {
     master: Box<dyn MasterPty + Send>,
     child: Box<dyn Child + Send + Sync>,
     keys: Box<dyn Write + Send>,
@@ -87,7 +87,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn start(command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
+    pub(crate) fn start(command: CommandBuilder, columns: u16, rows: u16) -> Terminal {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let calm = format!("{:?}", pair.master.get_termios().unwrap());
@@ -107,7 +107,7 @@ impl Terminal {
         Terminal { master: pair.master, child, keys, output, parser, raw: Vec::new(), calm }
     }
 
-    fn press(&mut self, keys: &str) {
+    pub(crate) fn press(&mut self, keys: &str) {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
     }
@@ -126,7 +126,7 @@ impl Terminal {
     }
 
     /// Waits until something is so.
-    fn until(&mut self, what: &str, mut is_so: impl FnMut(&Terminal) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, mut is_so: impl FnMut(&Terminal) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
             assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", self.text());
@@ -134,20 +134,20 @@ impl Terminal {
         }
     }
 
-    fn until_shown(&mut self, text: &str) {
+    pub(crate) fn until_shown(&mut self, text: &str) {
         self.until(text, |terminal| terminal.text().contains(text));
     }
 
-    fn press_until(&mut self, keys: &str, text: &str) {
+    pub(crate) fn press_until(&mut self, keys: &str, text: &str) {
         self.press(keys);
         self.until_shown(text);
     }
 
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         self.parser.screen().contents()
     }
 
-    fn row(&self, row: u16) -> String {
+    pub(crate) fn row(&self, row: u16) -> String {
         let (_, columns) = self.parser.screen().size();
         self.parser.screen().rows(0, columns.get()).nth(usize::from(row)).unwrap_or_default()
     }
@@ -170,7 +170,7 @@ impl Terminal {
     }
 
     /// Waits for the end, with all that was written until then.
-    fn end(&mut self) -> ExitStatus {
+    pub(crate) fn end(&mut self) -> ExitStatus {
         let deadline = Instant::now() + PATIENCE;
         while self.take(TICK) {
             assert!(Instant::now() < deadline, "it does not end:\n{}", self.text());

@@ -10,6 +10,18 @@ use std::path::PathBuf;
 pub struct TuiArgs {
     #[command(flatten)]
     pub sides: SideArgs,
+    /// Follow a receiver instead of reading inputs: what it compares, and again whenever there is something newer
+    #[cfg(feature = "receiver")]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["sides", "before", "after", "input", "wheres", "entries"])]
+    pub attach: Option<String>,
+    /// The cohort that is followed [default: the one that was judged last]
+    #[cfg(feature = "receiver")]
+    #[arg(long, value_name = "VALUE", requires = "attach")]
+    pub cohort: Option<String>,
+    /// File with the token that the receiver asks for
+    #[cfg(feature = "receiver")]
+    #[arg(long, value_name = "FILE", requires = "attach")]
+    pub token_file: Option<PathBuf>,
     /// Write one screen to standard output instead of opening the terminal UI: findings, tree, waterfall, flame,
     /// services, attributes, notes or detail
     #[arg(long, value_name = "SCREEN", value_parser = screen)]

@@ -1,4 +1,7 @@
-//! `spandiff generate`: both sides of a known change and the truth about it, as files.
+//! `spandiff generate`: both sides of a known change and the truth about it, as files; or one side as live traffic.
+
+#[cfg(feature = "receiver")]
+mod live;
 
 use crate::cli::args::{Common, GenerateArgs};
 use crate::cli::engine::generate::{Change, Noise, Options, OutputFormat, System, generate_into};
@@ -16,22 +19,37 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<ExitCode, Failure> {
         to(common.output.as_deref(), list)?;
         return Ok(ExitCode::from(exit::DONE));
     }
-    let format = OutputFormat::from_name(&args.format)
-        .ok_or_else(|| unknown("format", &args.format, &OutputFormat::ALL.map(OutputFormat::name)))?;
-    let system = System::from_name(&args.system)
-        .ok_or_else(|| unknown("system", &args.system, &names(&System::ALL, System::name)))?;
-    let change = Change::from_name(&args.change)
-        .ok_or_else(|| unknown("change", &args.change, &names(Change::ALL, Change::name)))?;
+    let options = options(args)?;
+    #[cfg(feature = "receiver")]
+    if let Some(endpoint) = &args.live.otlp {
+        return live::run(common, args, options, endpoint);
+    }
+    let format = args.format.as_deref().unwrap_or_else(|| options.format.name());
+    let format = OutputFormat::from_name(format)
+        .ok_or_else(|| unknown("format", format, &OutputFormat::ALL.map(OutputFormat::name)))?;
     let Some(directory) = &common.output else {
         return Err(Problem::new("generate writes several files and needs a directory")
             .hint("add -o DIR; it gets before, after and truth.json")
             .into());
     };
+    let options = Options { format, ..options };
+    let next = write(directory, &options).map_err(|error| cannot_write(&directory.display().to_string(), &error))?;
+    remark(common.quiet, &format!("next: spandiff {next}"));
+    Ok(ExitCode::from(exit::DONE))
+}
+
+/// What the arguments mean, but for the format.
+fn options(args: &GenerateArgs) -> Result<Options, Failure> {
+    let system = System::from_name(&args.system)
+        .ok_or_else(|| unknown("system", &args.system, &names(&System::ALL, System::name)))?;
+    let change = Change::from_name(&args.change)
+        .ok_or_else(|| unknown("change", &args.change, &names(Change::ALL, Change::name)))?;
     let noise =
         Noise::from_name(&args.noise).ok_or_else(|| unknown("noise", &args.noise, &names(&Noise::ALL, Noise::name)))?;
-    let options = Options {
-        seed: args.seed,
-        traces: args.traces,
+    let usual = Options::new(system, change);
+    Ok(Options {
+        seed: args.seed.unwrap_or(usual.seed),
+        traces: args.traces.unwrap_or(usual.traces),
         traces_after: args.traces_after,
         window_s: args.window,
         jitter: args.jitter,
@@ -39,12 +57,8 @@ pub fn run(common: &Common, args: &GenerateArgs) -> Result<ExitCode, Failure> {
         drift: args.drift,
         replica_spread: args.replica_spread,
         sampling: args.sampling,
-        format,
-        ..Options::new(system, change)
-    };
-    let next = write(directory, &options).map_err(|error| cannot_write(&directory.display().to_string(), &error))?;
-    remark(common.quiet, &format!("next: spandiff {next}"));
-    Ok(ExitCode::from(exit::DONE))
+        ..usual
+    })
 }
 
 fn list(out: &mut dyn Write) -> io::Result<()> {

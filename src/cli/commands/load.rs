@@ -87,11 +87,11 @@ pub fn load(common: &Common, settings: &Settings, sides: &Sides) -> Result<Loade
 }
 
 /// One trace of each side of populations: an example that a profile keeps, else read from the inputs. `ids` stand as the
-/// sides of what was loaded do, which may have been swapped since.
+/// sides of what was loaded do, which may have been swapped since. Without `sides` there is nothing to read.
 pub fn open_pair(
     common: &Common,
     settings: &Settings,
-    (sides, loaded, swapped): (&Sides, &Loaded, bool),
+    (sides, loaded, swapped): (Option<&Sides>, &Loaded, bool),
     ids: Pair<TraceId>,
 ) -> Result<Option<Loaded>, Failure> {
     let Loaded::Many(many) = loaded else { return Ok(None) };
@@ -111,6 +111,7 @@ pub fn open_pair(
             .into());
     }
     let given = if swapped { Pair::new(ids.after, ids.before) } else { ids };
+    let Some(sides) = sides else { return Ok(None) };
     let mut pair = load_pair(common, settings, sides, given)?;
     if swapped {
         pair.iter_mut().for_each(Loaded::swap);

@@ -9,6 +9,8 @@ mod inspect;
 mod load;
 mod population;
 mod profiles;
+#[cfg(feature = "receiver")]
+mod receive;
 mod record;
 mod shell;
 mod side;
@@ -35,6 +37,8 @@ pub fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Record(args)) => record::record(&common, &args),
         Some(Command::Merge(args)) => record::merge(&common, &args),
         Some(Command::Inspect(args)) => inspect::run(&common, &args),
+        #[cfg(feature = "receiver")]
+        Some(Command::Receive(args)) => receive::run(&common, &args),
         Some(Command::Generate(args)) => generate::run(&common, &args),
         Some(Command::Completions { shell }) => shell::completions(shell, &common),
         Some(Command::Man) => shell::manual(&common),

@@ -210,18 +210,13 @@ fn words(args: &SideArgs) -> Result<Pair<Vec<String>>, Failure> {
     }
 }
 
-/// Commands of the contract that this version does not have yet.
-const PLANNED: [&str; 1] = ["receive"];
-const COMMANDS: [&str; 10] =
-    ["diff", "tui", "gate", "calibrate", "record", "merge", "inspect", "generate", "completions", "man"];
+const COMMANDS: [&str; 11] =
+    ["diff", "tui", "gate", "calibrate", "record", "merge", "inspect", "receive", "generate", "completions", "man"];
 
 /// Says so when the first word looks like a command.
 fn like_a_command(word: &str, problem: Problem) -> Problem {
     if Path::new(word).exists() {
         return problem;
-    }
-    if PLANNED.contains(&word) {
-        return problem.cause(format!("the command `{word}` is not part of this version"));
     }
     // Two letters off, but never most of a short word.
     let close = |name: &&str| distance(name, word) <= 2.min(name.len().saturating_sub(2));

@@ -1,5 +1,7 @@
 //! `spandiff tui`: the terminal UI, or one of its screens without a terminal.
 
+#[cfg(feature = "receiver")]
+mod attach;
 mod look;
 mod session;
 mod terminal;
@@ -11,7 +13,7 @@ use super::sides::{self, Sides};
 use crate::cli::args::{Color, Common, SideArgs, TuiArgs};
 use crate::cli::config::{Settings, settings};
 use crate::cli::engine::{self, Profile};
-use crate::cli::error::Failure;
+use crate::cli::error::{Failure, Problem};
 use crate::cli::progress::Gauge;
 use crate::cli::{accept, exit, output};
 use crate::diff::{DiffOptions, InputSide};
@@ -24,10 +26,12 @@ use crate::tui::session::{Host, Job, settle};
 use crate::tui::theme::{Depth, Theme, Tone};
 use crate::tui::update::{Msg, Request};
 use crate::tui::{glyphs, headless};
+#[cfg(feature = "receiver")]
+use attach::Unfetched;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 /// How often it is told how far a comparison is.
@@ -44,7 +48,7 @@ pub fn run(common: &Common, args: &TuiArgs) -> Result<ExitCode, Failure> {
     let empty = Arc::new(Model::new(crate::diff::Diff::default()));
     let mut app = App::new(look, args.size, empty);
     bind(&mut app, &settings);
-    let mut host = Owner::new(common.clone(), settings, args.sides.clone());
+    let mut host = Owner::new(common.clone(), settings, args, false)?;
     render(&mut app, &mut host, screen, common, args)
 }
 
@@ -133,6 +137,9 @@ struct Owner {
     common: Common,
     settings: Settings,
     args: SideArgs,
+    /// The receiver that is followed instead of inputs.
+    #[cfg(feature = "receiver")]
+    follower: Option<attach::Follower>,
     /// The inputs, once they were opened.
     sides: Option<Sides>,
     loaded: Option<Loaded>,
@@ -145,11 +152,56 @@ struct Owner {
 }
 
 impl Owner {
-    fn new(common: Common, mut settings: Settings, args: SideArgs) -> Owner {
+    /// `waits` says whether a receiver's first comparison is waited for.
+    fn new(common: Common, mut settings: Settings, args: &TuiArgs, waits: bool) -> Result<Owner, Failure> {
         settings.gauge = Some(Gauge::default());
-        let (loaded, opened) = (None, None);
-        let failure = terminal::Left::default();
-        Owner { common, settings, args, sides: None, loaded, swapped: false, pair: None, opened, failure }
+        #[cfg(feature = "receiver")]
+        let follower = attach::Follower::new(args, waits)?;
+        #[cfg(not(feature = "receiver"))]
+        let _ = waits;
+        Ok(Owner {
+            common,
+            settings,
+            args: args.sides.clone(),
+            #[cfg(feature = "receiver")]
+            follower,
+            sides: None,
+            loaded: None,
+            swapped: false,
+            pair: None,
+            opened: None,
+            failure: terminal::Left::default(),
+        })
+    }
+
+    /// News of the receiver that is followed.
+    fn watch(&self) -> Result<Option<Receiver<Msg>>, Failure> {
+        #[cfg(feature = "receiver")]
+        if let Some(follower) = &self.follower {
+            let feed = follower.watch();
+            return feed.map(Some).map_err(|error| Problem::new("cannot attach").cause(error.to_string()).into());
+        }
+        Ok(None)
+    }
+
+    /// Fetches what a receiver has, when that is asked for or there is nothing yet.
+    #[cfg(feature = "receiver")]
+    fn fetch(&mut self, request: Request, tell: &dyn Fn(Msg), cancel: &AtomicBool) -> Result<(), Unfetched> {
+        let Some(follower) = self.follower.as_ref().filter(|_| request.newest || self.loaded.is_none()) else {
+            return Ok(());
+        };
+        self.loaded = Some(follower.fetch(&self.settings, tell, cancel)?);
+        (self.swapped, self.pair, self.opened) = (false, None, None);
+        Ok(())
+    }
+
+    /// Says why there is no comparison, on the screen and to whoever prints it when the screen is gone.
+    fn failed(&self, failure: Failure) -> Msg {
+        let lines = failure.lines();
+        if let Ok(mut left) = self.failure.lock() {
+            *left = Some(failure);
+        }
+        Msg::Failed(lines)
     }
 
     /// Compares on a thread of its own, and meanwhile tells how far it is and hears whether it is to stop.
@@ -195,9 +247,8 @@ impl Owner {
             self.opened = match request.pair {
                 None => None,
                 Some((before, after)) => {
-                    let Some(sides) = &self.sides else { return Ok(Model::new(crate::diff::Diff::default())) };
                     let Some(loaded) = &self.loaded else { return Ok(Model::new(crate::diff::Diff::default())) };
-                    let ids = Pair::new(before, after);
+                    let (sides, ids) = (self.sides.as_ref(), Pair::new(before, after));
                     load::open_pair(&self.common, &self.settings, (sides, loaded, request.swapped), ids)?
                 }
             };
@@ -215,17 +266,22 @@ impl Owner {
 impl Host for Owner {
     fn run(&mut self, job: Job, tell: &dyn Fn(Msg), cancel: &AtomicBool) -> Option<Msg> {
         match job {
-            Job::Compare(request) => Some(match self.watched(request, tell, cancel) {
-                Ok(model) => Msg::Model(Arc::new(model)),
-                Err(_) if cancel.load(Ordering::Relaxed) => Msg::Failed(vec!["cancelled".to_owned()]),
-                Err(failure) => {
-                    let lines = failure.lines();
-                    if let Ok(mut left) = self.failure.lock() {
-                        *left = Some(failure);
-                    }
-                    Msg::Failed(lines)
+            Job::Compare(request) => {
+                #[cfg(feature = "receiver")]
+                if let Err(unfetched) = self.fetch(request, tell, cancel) {
+                    return Some(match unfetched {
+                        _ if cancel.load(Ordering::Relaxed) => Msg::Failed(vec!["cancelled".to_owned()]),
+                        // The state of the receiver is on the screen already, and what was fetched before too.
+                        Unfetched::Lost(_) if self.loaded.is_some() => Msg::Failed(Vec::new()),
+                        Unfetched::Lost(failure) | Unfetched::Failed(failure) => self.failed(failure),
+                    });
                 }
-            }),
+                Some(match self.watched(request, tell, cancel) {
+                    Ok(model) => Msg::Model(Arc::new(model)),
+                    Err(_) if cancel.load(Ordering::Relaxed) => Msg::Failed(vec!["cancelled".to_owned()]),
+                    Err(failure) => self.failed(failure),
+                })
+            }
             Job::Detail(node, model) => {
                 terminal::panic_for_tests("worker");
                 let shown = self.opened.as_ref().or(self.loaded.as_ref());

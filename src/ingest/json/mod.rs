@@ -110,6 +110,28 @@ pub fn decode_document(document: &[u8], said: Option<InputFormat>, context: &mut
     decode(document, said, context).map_err(|problem| explain(problem, document, (0, 1), context.limits.json_depth))
 }
 
+/// Reads the body of an OTLP/JSON export request: like [`decode_document`], but whatever its keys are it is taken for one,
+/// since its sender says so; keys that are not known are passed over. Fails when it is not JSON, or not UTF-8.
+pub fn decode_request(body: &[u8], context: &mut Context<'_>) -> Result<(), ReadError> {
+    let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+    let decoded = std::str::from_utf8(body).map_err(|error| (error.valid_up_to(), "not UTF-8")).and_then(|text| {
+        let cursor = Cursor::new(text, context.limits.json_depth, false);
+        let mut reader = Reader { cursor, record: Record::new(context.limits, context.symbols) };
+        let decoded = reader.document(Family::Otlp).and_then(|format| reader.cursor.end().map(|()| format));
+        match decoded {
+            Ok(format) => Ok((format, reader.into_batch())),
+            Err(Broken) => Err(reader.cursor.failure()),
+        }
+    });
+    match decoded {
+        Ok((format, (batch, warnings))) => {
+            hand_on(format, batch, &warnings, context);
+            Ok(())
+        }
+        Err((at, why)) => Err(explain(Problem::Broken { at, why }, body, (0, 1), context.limits.json_depth)),
+    }
+}
+
 fn lose_record(context: &mut Context<'_>, bytes: u64, (at, line): (u64, u64), why: &ReadError) {
     context.report.bytes_lost += bytes;
     context.report.warnings.add_with(Warning::InvalidRecord, || match why {

@@ -11,6 +11,7 @@
 //! to it. The old `instrumentationLibrarySpans` (field 1000) are scope spans.
 
 mod check;
+mod encode;
 mod names;
 mod rewrite;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use crate::model::attributes::{Attributes, Value, field};
 use crate::model::wire::{Field, Fields};
 use crate::model::{Body, Limits, NO_PARENT, OperationId, Resource, Scope, Span, SpanMarks, Symbol, Symbols, Warning};
 use check::{Bounds, Checker, Head};
+pub use encode::encode;
 use names::NameCache;
 use rewrite::{Message, Rewriter};
 use std::collections::HashMap;
@@ -50,6 +52,27 @@ pub fn decode(bytes: Vec<u8>, limits: &Limits, symbols: &mut Symbols, report: &m
     let mut decoder = Decoder::new(&bytes, limits, symbols, report);
     decoder.message(0..bytes.len(), false);
     decoder.finish().into_batch(bytes)
+}
+
+/// How many spans of a request are long enough to be usable, counted without looking into them: so many records of 100
+/// bytes decoding it may take, whatever the request is.
+pub fn count_usable_spans(message: &[u8]) -> u64 {
+    let mut count = 0;
+    let mut requests = Fields::new(message);
+    while let Ok(Some((number, value))) = requests.next_field() {
+        let (RESOURCE_SPANS, Field::Bytes(resource_spans)) = (number, value) else { continue };
+        let mut resource_spans = Fields::new(resource_spans);
+        while let Ok(Some((number, value))) = resource_spans.next_field() {
+            let (SCOPE_SPANS | LIBRARY_SPANS, Field::Bytes(scope_spans)) = (number, value) else { continue };
+            let mut scope_spans = Fields::new(scope_spans);
+            while let Ok(Some((number, value))) = scope_spans.next_field() {
+                if let (SPANS, Field::Bytes(span)) = (number, value) {
+                    count += u64::from(span.len() + 2 >= SHORTEST_SPAN);
+                }
+            }
+        }
+    }
+    count
 }
 
 /// Decodes several messages that lie in one buffer into one batch.

@@ -65,6 +65,11 @@ impl GateFormat {
     }
 }
 
+/// What decided, in one line: `2 regressions, 1 warning`.
+pub fn headline(verdict: &Verdict) -> String {
+    words::headline(verdict)
+}
+
 /// Writes a verdict in any format. `verdict` must be of this `diff`.
 pub fn write(
     format: GateFormat,

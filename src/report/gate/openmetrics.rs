@@ -2,21 +2,15 @@
 
 use crate::diff::{Diff, Effect, Metric, Outcome, Verdict};
 use crate::model::{Operation, Side};
-use crate::report::escape::visible;
-use crate::report::page::Page;
-use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use crate::report::exposition::{Exposition, Kind, number};
 use std::io::{self, Write};
 
 /// Entry points, and findings, with series of their own: each series costs whoever stores them.
 const SERIES: usize = 50;
-/// Columns of a label's value.
-const LABEL: usize = 200;
 
 /// Writes the metrics.
 pub(super) fn openmetrics(diff: &Diff, verdict: &Verdict, out: &mut dyn Write) -> io::Result<()> {
-    let mut text =
-        Metrics { text: String::new(), seen: BTreeSet::new(), page: Page::new(&crate::report::Options::default()) };
+    let mut text = Metrics(Exposition::default());
     text.family("spandiff_gate_verdict", "1 for the verdict that holds, 0 for the others.");
     for outcome in [Outcome::Pass, Outcome::Warn, Outcome::Inconclusive, Outcome::Fail] {
         let holds = if outcome == verdict.result { "1" } else { "0" };
@@ -37,36 +31,18 @@ pub(super) fn openmetrics(diff: &Diff, verdict: &Verdict, out: &mut dyn Write) -
     }
     text.entries(diff);
     text.paths(diff);
-    text.text.push_str("# EOF\n");
-    out.write_all(text.text.as_bytes())
+    out.write_all(text.0.finish().as_bytes())
 }
 
-struct Metrics {
-    text: String,
-    /// Series that are there: each may be there once only.
-    seen: BTreeSet<String>,
-    page: Page,
-}
+struct Metrics(Exposition);
 
 impl Metrics {
     fn family(&mut self, name: &str, help: &str) {
-        let _ = writeln!(self.text, "# TYPE {name} gauge\n# HELP {name} {help}");
+        self.0.family(name, Kind::Gauge, help);
     }
 
     fn sample(&mut self, name: &str, labels: &[(&str, String)], value: &str) {
-        let labels: Vec<String> = labels
-            .iter()
-            .map(|(key, value)| {
-                let value = self.page.shorten(&visible(value), LABEL).replace('\\', "\\\\").replace('"', "\\\"");
-                format!("{key}=\"{value}\"")
-            })
-            .collect();
-        let labels = if labels.is_empty() { String::new() } else { format!("{{{}}}", labels.join(",")) };
-        let series = format!("{name}{labels}");
-        if !self.seen.contains(&series) {
-            let _ = writeln!(self.text, "{series} {value}");
-            self.seen.insert(series);
-        }
+        self.0.sample(name, labels, value);
     }
 
     fn sides(&mut self, name: &str, help: &str, of: impl Fn(Side) -> u64) {
@@ -129,8 +105,4 @@ fn operation(operation: &Operation) -> Vec<(&'static str, String)> {
         ("operation", operation.name.to_string()),
         ("kind", operation.kind.name().into()),
     ]
-}
-
-fn number(value: f64) -> String {
-    if value.is_finite() { format!("{value:.6}") } else { "NaN".into() }
 }

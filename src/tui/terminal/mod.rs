@@ -1,7 +1,7 @@
 //! The terminal itself: keys and signals in, frames out.
 //!
-//! Three threads send into one channel: the reader of keys, the catcher of signals, the worker that owns the host. The
-//! thread of the screen sleeps until something comes, takes all there is, and draws once, at most every so often.
+//! Three threads send into one channel: the reader of keys, the catcher of signals, the worker that owns the host; and
+//! one that passes on what is said of a source that goes on. The thread of the screen sleeps until something comes, takes all there is, and draws once, at most every so often.
 
 mod input;
 mod screen;
@@ -52,6 +52,8 @@ pub struct Start {
     pub pace: Duration,
     /// Steps of an earlier session, played when the first comparison is there.
     pub replay: Vec<Msg>,
+    /// What whoever follows a source says of it.
+    pub feed: Option<Receiver<Msg>>,
 }
 
 /// Why the terminal UI ended.
@@ -77,6 +79,8 @@ pub enum Event {
     Deaf(io::Error),
     /// A signal.
     Signal(i32),
+    /// From whoever follows a source.
+    Fed(Msg),
     /// How far the worker is with a job, and what it knows so far.
     Told(u64, Msg),
     /// The worker has done a job.
@@ -98,6 +102,11 @@ pub fn run<W: Write>(
     // Before anything is drawn: a signal must not leave the terminal in disorder.
     let signals = Signals::new([SIGTERM, SIGHUP, SIGINT, SIGQUIT, SIGTSTP, SIGCONT])?;
     spawn("signals", sender.clone(), move |sender| pass_signals(signals, sender))?;
+    if let Some(feed) = start.feed {
+        spawn("feed", sender.clone(), move |sender| {
+            let _ = feed.iter().try_for_each(|msg| sender.send(Event::Fed(msg)));
+        })?;
+    }
     let worker = Worker::start(host, sender.clone())?;
     let mut desk = Desk {
         app,
@@ -263,6 +272,7 @@ impl<W: Write> Desk<'_, W> {
             Event::Signal(SIGTSTP) => self.suspend()?,
             Event::Signal(SIGCONT) => self.resume()?,
             Event::Signal(signal) => self.end = Some(Ok(End::Signal(signal))),
+            Event::Fed(msg) => self.apply(msg, false),
             Event::Told(number, msg) if number == self.compare || matches!(msg, Msg::Progress(_)) => {
                 self.apply(msg, false);
             }

@@ -171,7 +171,7 @@ mod tests {
             Job::Compare(Request::default()),
             Job::Detail(1, model()),
             Job::Write("a.md", String::new()),
-            Job::Compare(Request { swapped: true, pair: None }),
+            Job::Compare(Request { swapped: true, ..Request::default() }),
             Job::Detail(2, model()),
             Job::Detail(3, model()),
         ]

@@ -1,7 +1,7 @@
 //! The steps of a session: written to a log, played again, saved when the connection is lost.
 
 use super::look::variable;
-use crate::cli::args::SideArgs;
+use crate::cli::args::TuiArgs;
 use crate::cli::error::{Failure, Problem};
 use crate::cli::output;
 use crate::tui::steps;
@@ -25,14 +25,19 @@ pub struct Session {
 
 impl Session {
     /// A session that begins; its log is made anew.
-    pub fn new(args: &SideArgs, log: Option<&Path>) -> Result<Session, Failure> {
-        let log = log.map(|path| {
+    pub fn new(args: &TuiArgs) -> Result<Session, Failure> {
+        let log = args.log.as_deref().map(|path| {
             let file = File::create(path).map_err(|error| output::cannot_write(&path.display().to_string(), &error))?;
             Ok::<_, Failure>((path.to_owned(), file))
         });
         let here = std::env::current_dir().unwrap_or_default();
-        let words = [&args.sides, &args.before, &args.after, &args.input];
-        let subject = serde_json::json!({ "directory": here.to_string_lossy(), "inputs": words });
+        let sides = &args.sides;
+        let words = [&sides.sides, &sides.before, &sides.after, &sides.input];
+        let mut subject = serde_json::json!({ "directory": here.to_string_lossy(), "inputs": words });
+        #[cfg(feature = "receiver")]
+        if let Some(address) = &args.attach {
+            subject = serde_json::json!({ "attach": address, "cohort": args.cohort });
+        }
         Ok(Session { log: log.transpose()?, subject: format!("# {subject}"), steps: Vec::new() })
     }
 

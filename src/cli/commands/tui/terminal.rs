@@ -10,6 +10,7 @@ use crate::report::{self, Format, Options};
 use crate::tui::app::App;
 use crate::tui::canvas::Look;
 use crate::tui::glyphs;
+use crate::tui::live::Live;
 use crate::tui::model::Model;
 use crate::tui::terminal::{self, End, Outside, Start};
 use crate::tui::theme::{Depth, Theme, Tone};
@@ -61,7 +62,7 @@ pub fn open_diff(common: &Common, diff: &DiffArgs) -> Result<ExitCode, Failure> 
 pub fn open(common: &Common, args: &TuiArgs, mut settings: Settings) -> Result<ExitCode, Failure> {
     check(args)?;
     settings.options.tree = true;
-    let mut session = Session::new(&args.sides, args.log.as_deref())?;
+    let mut session = Session::new(args)?;
     let mut replay = args.replay.as_deref().map_or_else(|| Ok(Vec::new()), session::read)?;
     replay.extend(args.keys.iter().flat_map(|keys| &keys.0).map(|key| Msg::Key(*key)));
     let saved = session.saved();
@@ -77,9 +78,13 @@ pub fn open(common: &Common, args: &TuiArgs, mut settings: Settings) -> Result<E
     // Nobody but the screen may write to the terminal.
     let mut quiet = common.clone();
     (quiet.quiet, quiet.verbose) = (true, false);
-    let owner = Owner::new(quiet, settings, args.sides.clone());
+    let owner = Owner::new(quiet, settings, args, true)?;
+    let feed = owner.watch()?;
+    app.live = feed.is_some().then(Live::default);
     let failure = Arc::clone(&owner.failure);
-    let ended = run(&mut app, owner, &mut World { session: &mut session, theme: &args.theme }, replay);
+    let remote = look::variable("SSH_CONNECTION").is_some();
+    let start = Start { pace: if remote { PACE.1 } else { PACE.0 }, replay, feed };
+    let ended = run(&mut app, owner, &mut World { session: &mut session, theme: &args.theme }, start);
     match ended {
         Ok(End::Quit { print }) => {
             // Who was told of the saved session and ended this one has no more use for it.
@@ -158,7 +163,7 @@ fn check(args: &TuiArgs) -> Result<(), Problem> {
 }
 
 /// Runs it with a panic hook that brings the terminal back before it says anything.
-fn run(app: &mut App, owner: Owner, world: &mut World<'_>, replay: Vec<Msg>) -> io::Result<End> {
+fn run(app: &mut App, owner: Owner, world: &mut World<'_>, start: Start) -> io::Result<End> {
     // NO_COLOR is heard when the theme is chosen. crossterm hears it too, and its empty colours undo reversal.
     crossterm::style::force_color_output(true);
     let screen = std::thread::current().id();
@@ -174,8 +179,6 @@ fn run(app: &mut App, owner: Owner, world: &mut World<'_>, replay: Vec<Msg>) -> 
             );
         }
     }));
-    let remote = look::variable("SSH_CONNECTION").is_some();
-    let start = Start { pace: if remote { PACE.1 } else { PACE.0 }, replay };
     // Not through the buffer of standard output: a frame is one write.
     let out = io::stdout().as_fd().try_clone_to_owned().map(File::from)?;
     let ended = terminal::run(app, Box::new(owner), world, out, start);
