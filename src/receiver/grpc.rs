@@ -1,7 +1,7 @@
 //! gRPC's envelope of one message, over the same HTTP/2 that everything else comes by.
 //!
-//! Why not tonic: its server answers an oversized message with OUT_OF_RANGE, which OTLP lets senders repeat for ever,
-//! where the specification asks for RESOURCE_EXHAUSTED; it inflates on the reactor; and it reads the body before anybody
+//! Why not tonic: its server answers an oversized message with `OUT_OF_RANGE`, which OTLP lets senders repeat for ever,
+//! where the specification asks for `RESOURCE_EXHAUSTED`; it inflates on the reactor; and it reads the body before anybody
 //! could refuse it. A unary call is five bytes in front of a message and a status behind the answer.
 
 use super::admission::Held;

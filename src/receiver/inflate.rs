@@ -283,7 +283,7 @@ mod tests {
         for (content_checksum, block_checksums) in [(false, false), (true, true)] {
             (info.content_checksum, info.block_checksums) = (content_checksum, block_checksums);
             let mut out = lz4_flex::frame::FrameEncoder::with_frame_info(info.clone(), Vec::new());
-            out.write_all(&[7; 200_000]).unwrap();
+            out.write_all(&vec![7; 200_000]).unwrap();
             let whole = out.finish().unwrap();
             assert_eq!(Coding::Lz4.inflate(&whole, 1 << 20, &mut held).unwrap().len(), 200_000);
             for len in 0..whole.len() {

@@ -50,17 +50,12 @@ impl Service {
     /// Answers a request; never fails.
     pub async fn answer(self: Arc<Self>, request: Request<Incoming>) -> Response<Reply> {
         let content_type = request.headers().get(CONTENT_TYPE).cloned();
-        let response = match content_type.filter(|value| grpc::is_grpc(value)) {
-            Some(content_type) => {
-                self.counters.grpc_requests.add(1);
-                grpc::answer(&self, request, &content_type).await
-            }
-            None => {
-                self.counters.http_requests.add(1);
-                self.http(request).await
-            }
-        };
-        response
+        if let Some(content_type) = content_type.filter(grpc::is_grpc) {
+            self.counters.grpc_requests.add(1);
+            return grpc::answer(&self, request, &content_type).await;
+        }
+        self.counters.http_requests.add(1);
+        self.http(request).await
     }
 
     async fn http(&self, request: Request<Incoming>) -> Response<Reply> {

@@ -244,6 +244,8 @@ fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
+    use prost::Message;
 
     #[test]
     fn r_01_j_16_full_success_is_empty() {
@@ -258,8 +260,6 @@ mod tests {
             String::from_utf8(success(&accepted, Encoding::Json)).unwrap(),
             r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"bad \"ids\""}}"#
         );
-        use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceResponse;
-        use prost::Message;
         let read = ExportTraceServiceResponse::decode(&success(&accepted, Encoding::Proto)[..]).unwrap();
         let partial = read.partial_success.unwrap();
         assert_eq!((partial.rejected_spans, partial.error_message.as_str()), (3, "bad \"ids\""));

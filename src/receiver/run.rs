@@ -165,7 +165,7 @@ pub fn run(options: &Options, parts: Parts, ready: impl FnOnce()) -> Result<End,
         admin: Server::new(ADMIN_CONNECTIONS, tls, Arc::clone(&counters)),
     };
     let (end, told) = runtime.block_on(async {
-        servers.open(sockets, otlp, admin);
+        servers.open(sockets, &otlp, admin);
         tokio::spawn(watch_memory(Arc::clone(&admission), Arc::clone(&counters), options.most_memory_bytes));
         let (stop, stopped) = watch::channel(false);
         let telemetry = telemetry.map(|own| tokio::spawn(telemetry::run(own, counters, clock, stopped)));
@@ -213,9 +213,9 @@ struct Servers {
 
 impl Servers {
     /// Begins to accept connections.
-    fn open(&self, sockets: Sockets, otlp: Handler, admin: Handler) {
+    fn open(&self, sockets: Sockets, otlp: &Handler, admin: Handler) {
         for listener in [sockets.grpc, sockets.http, sockets.unix].into_iter().flatten() {
-            tokio::spawn(Arc::clone(&self.otlp).accept(listener, Arc::clone(&otlp)));
+            tokio::spawn(Arc::clone(&self.otlp).accept(listener, Arc::clone(otlp)));
         }
         if let Some(listener) = sockets.admin {
             tokio::spawn(Arc::clone(&self.admin).accept(listener, admin));

@@ -39,7 +39,7 @@ pub fn run(common: &Common, args: &ReceiveArgs) -> Result<ExitCode, Failure> {
     let counters = Arc::new(Counters::default());
     let sockets = Sockets::bind(&options).map_err(explain)?;
     let ready = ready_line(&sockets);
-    let capture = options::capture(&args, &counters)?.map(|options| open_capture(options, common)).transpose()?;
+    let capture = options::capture(&args, &counters).map(|options| open_capture(options, common)).transpose()?;
     let watching = watching::open(&args, &settings, &options, &counters)?;
     let forwarder = options::forward(&args, &options, &sockets, &counters)?
         .map(|options| Forwarder::start(&options))
@@ -48,7 +48,7 @@ pub fn run(common: &Common, args: &ReceiveArgs) -> Result<ExitCode, Failure> {
     let telemetry = options::telemetry(&args, &options, &sockets)?;
     let (inbox, queue) = engine::inbox();
     let (phase, seen_phase) = tokio::sync::watch::channel(Phase::default());
-    let admin = admin(&args, &options, &watching, &inbox, &counters, seen_phase);
+    let admin = admin(&args, &options, watching.as_ref(), &inbox, &counters, seen_phase);
     let forward = forwarder.as_ref().map(Forwarder::inbox);
     let plan = Plan {
         limits: limits(&options, &settings),
@@ -118,15 +118,15 @@ const FORWARD_WITHIN: Duration = Duration::from_secs(1);
 fn admin(
     args: &ReceiveArgs,
     options: &Options,
-    watching: &Option<Watched>,
+    watching: Option<&Watched>,
     inbox: &Inbox,
     counters: &Arc<Counters>,
     phase: tokio::sync::watch::Receiver<Phase>,
 ) -> Handler {
-    let board = watching.as_ref().map_or_else(Arc::default, |watched| Arc::clone(&watched.board));
+    let board = watching.map_or_else(Arc::default, |watched| Arc::clone(&watched.board));
     let clock = Clock::start();
     let mut state = AdminState::new(Arc::clone(counters), board, phase, move || clock.now());
-    state.keeper = watching.as_ref().map(|watched| {
+    state.keeper = watching.map(|watched| {
         let desk = Desk { inbox: inbox.clone(), watch: Arc::clone(&watched.watch) };
         Arc::new(desk) as Arc<dyn Keeper>
     });
@@ -136,9 +136,9 @@ fn admin(
         is_loopback: options.admin.is_none_or(|address| address.ip().is_loopback()),
     };
     state.settings = admin::Settings {
-        window_ns: watching.as_ref().map(|watched| watched.pipeline.window_ns),
+        window_ns: watching.map(|watched| watched.pipeline.window_ns),
         cohort_by: args.cohort_by.clone(),
-        baseline: watching.as_ref().map(|watched| watched.baseline.clone()).unwrap_or_default(),
+        baseline: watching.map(|watched| watched.baseline.clone()).unwrap_or_default(),
         started_unix_ns: clock.now().unix_ns,
     };
     admin::handler(Arc::new(state))

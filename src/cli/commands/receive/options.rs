@@ -141,21 +141,21 @@ fn endpoint(option: &str, text: &str, sockets: &Sockets) -> Result<Endpoint, Pro
 }
 
 /// How a capture is kept, if one is.
-pub fn capture(args: &ReceiveArgs, counters: &Arc<Counters>) -> Result<Option<CaptureOptions>, Problem> {
-    let Some(directory) = &args.capture else { return Ok(None) };
+pub fn capture(args: &ReceiveArgs, counters: &Arc<Counters>) -> Option<CaptureOptions> {
+    let directory = args.capture.as_ref()?;
     let fsync = match args.fsync.as_deref() {
         Some("always") => Fsync::Always,
         Some("never") => Fsync::Never,
         _ => Fsync::Interval(SECOND_NS),
     };
-    Ok(Some(CaptureOptions {
+    Some(CaptureOptions {
         directory: directory.clone(),
         fsync,
         file_bytes: args.capture_file_size.unwrap_or(256 * MIB),
         file_age_ns: args.capture_file_age.unwrap_or(600 * SECOND_NS),
         keep_bytes: args.capture_keep,
         counters: Arc::clone(counters),
-    }))
+    })
 }
 
 fn check(options: &Options) -> Result<(), Problem> {
