@@ -122,12 +122,12 @@ async fn acknowledged(protocol: Protocol, response: Response<Incoming>) -> bool 
 }
 
 /// Sends for a time.
-pub fn run(address: String, load: Load) -> Sent {
+pub fn run(address: &str, load: Load) -> Sent {
     let payload = Arc::new(Payload::new(load.protocol));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let senders: Vec<_> =
-            (0..load.connections).map(|_| tokio::spawn(one(address.clone(), load, Arc::clone(&payload)))).collect();
+            (0..load.connections).map(|_| tokio::spawn(one(address.to_owned(), load, Arc::clone(&payload)))).collect();
         let mut all = Sent::default();
         for sender in senders {
             let sent = sender.await.unwrap();

@@ -1,4 +1,4 @@
-//! The receiver against plain servers that only decode and count: tonic + prost, axum + prost, axum + serde_json.
+//! The receiver against plain servers that only decode and count: tonic + prost, axum + prost, axum + `serde_json`.
 //!
 //! Every server is a process of its own, so that its CPU time is its own; the sender is this one. Both share the cores.
 //! What counts is spans that were acknowledged for each second of CPU time that the server took: on a machine with other
@@ -46,7 +46,7 @@ impl Contestant {
     /// Spans a CPU second of the server, over one round.
     fn round(&mut self) {
         let before = self.server.cpu_seconds();
-        let sent = client::run(self.server.address(self.protocol), Load::full(self.protocol, CONNECTIONS, ROUND));
+        let sent = client::run(&self.server.address(self.protocol), Load::full(self.protocol, CONNECTIONS, ROUND));
         assert_eq!(sent.refused, 0, "{}", self.name);
         self.rates.push(sent.spans as f64 / (self.server.cpu_seconds() - before));
     }

@@ -1,4 +1,4 @@
-//! The servers that are compared with: what a careful person writes with tonic, axum, prost and serde_json in an hour.
+//! The servers that are compared with: what a careful person writes with tonic, axum, prost and `serde_json` in an hour.
 
 use super::client::Protocol;
 use axum::Router;

@@ -24,7 +24,7 @@ pub fn run() {
     let address = server.address(Protocol::Grpc);
     let send = |rate: Option<f64>, seconds: u64| {
         let time = Duration::from_secs(seconds);
-        client::run(address.clone(), Load { protocol: Protocol::Grpc, connections: CONNECTIONS, time, rate })
+        client::run(&address, Load { protocol: Protocol::Grpc, connections: CONNECTIONS, time, rate })
     };
     let most = send(None, 10);
     let rate = most.spans as f64 / SPANS as f64 / 10.0;
