@@ -207,7 +207,7 @@ fn parse(path: &Path) -> Result<(Written, Policy), Problem> {
         .map_err(|error| invalid(error.span().map_or(0, |span| span.start)).cause(error.message()))?;
     #[cfg(feature = "tui")]
     for (name, keys) in &written.keys {
-        let bound = crate::tui::action::Keymap::default().bind(name, keys.get_ref());
+        let bound = crate::tui::keymap::Keymap::default().bind(name, keys.get_ref());
         bound.map_err(|cause| invalid(keys.span().start).cause(cause))?;
     }
     #[cfg(feature = "receiver")]

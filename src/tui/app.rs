@@ -1,8 +1,9 @@
 //! The state of the terminal UI: plain data, changed by `update` alone.
 
-use super::action::{Keymap, Screen};
+use super::action::Screen;
 use super::canvas::Look;
 use super::filter::Filter;
+use super::keymap::Keymap;
 use super::keys::Key;
 use super::layout;
 use super::live::Live;

@@ -17,6 +17,7 @@ pub mod filter;
 mod folding;
 pub mod glyphs;
 pub mod headless;
+pub mod keymap;
 pub mod keys;
 pub mod layout;
 pub mod live;

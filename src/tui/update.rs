@@ -1,7 +1,8 @@
 //! What every key, result and resize does to the state. Nothing here touches a terminal, a file or a clock.
 
-use super::action::{Action, Command, Found, Screen};
+use super::action::{Action, Command, Screen};
 use super::app::{App, Basis, Jump, List, Phase, Progress};
+use super::keymap::Found;
 use super::keys::Key;
 use super::live::{self, Link};
 use super::model::Model;

@@ -1,4 +1,4 @@
-//! The admin port: every path, who may ask, and that the OpenAPI file says what is answered.
+//! The admin port: every path, who may ask, and that the `OpenAPI` file says what is answered.
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};

@@ -50,7 +50,7 @@ impl Port {
         let clock = Clock::start();
         let mut state = AdminState::new(Arc::clone(&counters), Arc::clone(&board), seen, move || clock.now());
         state.settings.window_ns = Some(60_000_000_000);
-        state.settings.baseline = "what came before the last mark".to_owned();
+        "what came before the last mark".clone_into(&mut state.settings.baseline);
         state.settings.started_unix_ns = clock.now().unix_ns;
         state.access.token = token.and_then(Token::of_file).map(Arc::new);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

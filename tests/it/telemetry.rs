@@ -71,13 +71,16 @@ fn others_read_what_is_sent() {
 /// An endpoint that keeps what it gets, and what it answers.
 struct Sink {
     address: SocketAddr,
-    got: Arc<Mutex<Vec<(String, Vec<u8>)>>>,
+    got: Got,
 }
+
+/// Paths and bodies.
+type Got = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
 fn sink(runtime: &tokio::runtime::Runtime, status: StatusCode) -> Sink {
     let listener = Listener::tcp("127.0.0.1:0".parse().unwrap()).unwrap();
     let address = listener.address().unwrap();
-    let got = Arc::new(Mutex::new(Vec::new()));
+    let got = Got::default();
     let kept = Arc::clone(&got);
     let server = Server::new(4, None, Arc::new(Counters::default()));
     let handler: spandiff::receiver::serve::Handler = Arc::new(move |request| {

@@ -15,6 +15,7 @@ use spandiff::tui::action::{COMMANDS, Screen};
 use spandiff::tui::app::App;
 use spandiff::tui::canvas::Look;
 use spandiff::tui::keys::Key;
+use spandiff::tui::live::{Link, Live};
 use spandiff::tui::model::Model;
 use spandiff::tui::session::{Fixed, settle};
 use spandiff::tui::theme::{Depth, Theme, Tone};
@@ -259,6 +260,31 @@ proptest! {
             if step % 17 == 0 {
                 let (columns, rows) = sizes[step / 17 % sizes.len()];
                 settle(&mut app, &mut host, Msg::Resize(columns, rows));
+            }
+            check(&app);
+        }
+    }
+
+    #[test]
+    fn whatever_a_live_source_sends_between_keys_breaks_nothing(
+        seed in any::<u64>(),
+        pressed in prop::collection::vec(0usize..1000, 0..120),
+        sizes in prop::collection::vec((0u64..60, 0u8..4), 1..6),
+    ) {
+        let (mut app, mut host) = app(diff(seed, 40), COLORED, (100, 30));
+        app.live = Some(Live::default());
+        let keys = keys();
+        for (step, number) in pressed.iter().enumerate() {
+            settle(&mut app, &mut host, Msg::Key(keys[number % keys.len()]));
+            if step % 5 == 0 {
+                let (nodes, what) = sizes[step / 5 % sizes.len()];
+                host = Fixed(Arc::new(Model::new(diff(seed.wrapping_add(step as u64), nodes))));
+                let msg = match what {
+                    0 => Msg::Link(Link::Lost { since: HOSTILE[step % 8].to_owned() }),
+                    1 => Msg::Failed(vec![]),
+                    _ => Msg::Newer,
+                };
+                settle(&mut app, &mut host, msg);
             }
             check(&app);
         }

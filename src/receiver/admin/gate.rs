@@ -189,7 +189,12 @@ const fn score(outcome: Outcome) -> Option<f64> {
 pub(super) fn sentence(verdict: &Verdict) -> String {
     let first = verdict.reasons.iter().find(|reason| reason.result == verdict.result && reason.result > Outcome::Pass);
     let headline = report::gate::headline(verdict);
-    let sentence = first.map_or(headline.clone(), |reason| format!("{headline}: {}", reason.message));
+    let sentence = match first {
+        // Some say it in the same words.
+        Some(reason) if reason.message.starts_with(&headline) => reason.message.clone(),
+        Some(reason) => format!("{headline}: {}", reason.message),
+        None => headline,
+    };
     let page = report::page::Page::new(&report::Options::default());
     page.shorten(&page.show(sentence), LINE)
 }

@@ -12,7 +12,6 @@
 pub mod access;
 mod files;
 mod gate;
-mod keeper;
 mod mark;
 mod metrics;
 mod reply;
@@ -20,7 +19,6 @@ mod request;
 mod status;
 
 pub use access::Access;
-pub use keeper::Receiving;
 pub use reply::{GENERATION, Reply};
 pub use request::{BodyError, MAX_BODY_BYTES};
 

@@ -34,7 +34,7 @@ struct Document<'a> {
     baseline: &'a str,
     cohort_by: Option<&'a str>,
     window_seconds: Option<f64>,
-    cohorts: Vec<Cohort<'a>>,
+    cohorts: Vec<Comparison<'a>>,
     cohorts_total: usize,
     windows: Vec<WindowView<'a>>,
     windows_total: usize,
@@ -46,7 +46,7 @@ struct Document<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Cohort<'a> {
+struct Comparison<'a> {
     cohort: &'a str,
     generation: u64,
     verdict: &'static str,
@@ -69,6 +69,7 @@ struct WindowView<'a> {
 }
 
 #[derive(Debug, Serialize)]
+#[expect(clippy::struct_field_names, reason = "the unit belongs to the name")]
 struct Memory {
     resident_bytes: u64,
     open_bytes: u64,
@@ -145,8 +146,8 @@ fn document<'a>(hanging: &'a Hanging, generation: u64, state: &'a AdminState) ->
     }
 }
 
-fn cohort<'a>(judged: &'a Judged, state: &AdminState) -> Cohort<'a> {
-    Cohort {
+fn cohort<'a>(judged: &'a Judged, state: &AdminState) -> Comparison<'a> {
+    Comparison {
         cohort: &judged.cohort,
         generation: judged.generation,
         verdict: judged.verdict.result.name(),

@@ -25,7 +25,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use wire::{Cohort, Miss, Status, Wire};
+use wire::{Comparison, Miss, Status, Wire};
 
 /// How long the receiver is asked to wait for news: so often the age on the screen is made anew.
 const WAIT: Duration = Duration::from_secs(5);
@@ -54,7 +54,7 @@ struct Shared {
 
 impl Shared {
     /// The comparison that is followed, if the receiver has one.
-    fn choose<'a>(&self, status: &'a Status) -> Option<&'a Cohort> {
+    fn choose<'a>(&self, status: &'a Status) -> Option<&'a Comparison> {
         let mut followed = self.cohort.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match &*followed {
             Some(cohort) => status.cohorts.iter().find(|known| known.cohort == *cohort),
@@ -187,7 +187,7 @@ impl Follower {
         let windows = units::counted(status.windows_total, "window", "windows");
         let baseline = if status.baseline.is_empty() { "a baseline" } else { &status.baseline };
         let marks = if status.marks_total == 0 { "; no mark was set: POST /v1/mark sets one" } else { "" };
-        format!("waiting for a comparison at {name}: {windows}{every} closed, compared with {baseline}{marks}")
+        format!("waiting for a comparison at {name}: {windows}{every} closed; the baseline is {baseline}{marks}")
     }
 }
 
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn one_cohort_is_followed() {
-        let of = |cohort: &str, generation: u64| Cohort { cohort: cohort.into(), generation, age_seconds: 1.0 };
+        let of = |cohort: &str, generation: u64| Comparison { cohort: cohort.into(), generation, age_seconds: 1.0 };
         let status = |cohorts| Status { started_unix_ns: "5".into(), cohorts, ..Status::default() };
         let shared = Shared::default();
         assert!(matches!(news(&shared, &status(vec![]))[..], [Msg::Link(Link::Waiting)]));

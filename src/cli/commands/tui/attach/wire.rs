@@ -31,7 +31,7 @@ pub struct Status {
     /// Number of the newest publication of all cohorts.
     pub generation: u64,
     /// The newest comparison of each cohort, newest first.
-    pub cohorts: Vec<Cohort>,
+    pub cohorts: Vec<Comparison>,
     /// Length of a window; `None` when nothing is compared.
     pub window_seconds: Option<f64>,
     /// What windows are compared with, in words.
@@ -46,7 +46,7 @@ pub struct Status {
 
 /// The newest comparison of a cohort.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Cohort {
+pub struct Comparison {
     /// The cohort; empty when traces are not divided.
     pub cohort: String,
     /// Its number.
