@@ -88,8 +88,8 @@ impl Coding {
             Coding::Gzip => drain(flate2::read::MultiGzDecoder::new(body), limit, held),
             Coding::Deflate => drain(flate2::read::ZlibDecoder::new(body), limit, held),
             Coding::SnappyFramed => drain(snap::read::FrameDecoder::new(body), limit, held),
-            Coding::Lz4 if breaks_off(body) => {
-                return Err(Refusal::invalid("the body is not valid lz4: it breaks off, or goes on behind its end"));
+            Coding::Lz4 if !is_whole_frame(body) => {
+                return Err(Refusal::invalid("the body is not valid lz4: it is not one whole frame"));
             }
             Coding::Lz4 => drain(lz4_flex::frame::FrameDecoder::new(body), limit, held),
             // Senders say `snappy` for both of its formats.
@@ -144,10 +144,10 @@ fn drain(mut stream: impl Read, limit: u64, held: &mut Held) -> Result<Vec<u8>, 
     Ok(out)
 }
 
-/// Whether an LZ4 frame lacks its end, or is not alone. Its decoder takes one that breaks off between two blocks for
-/// whole, and what is missing may be spans.
-fn breaks_off(body: &[u8]) -> bool {
-    body.starts_with(&LZ4_FRAME) && behind_end_mark(body).is_none_or(|(rest, checksum)| rest.len() != checksum)
+/// Whether a body is one LZ4 frame from its beginning to its end. The decoder takes a frame that breaks off between two
+/// blocks for whole, and what is missing may be spans.
+fn is_whole_frame(body: &[u8]) -> bool {
+    body.starts_with(&LZ4_FRAME) && behind_end_mark(body).is_some_and(|(rest, checksum)| rest.len() == checksum)
 }
 
 /// What follows the end mark of an LZ4 frame, and the bytes of checksum that should stand there; `None` without the mark.

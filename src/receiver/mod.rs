@@ -43,7 +43,7 @@
 //! | J-04, J-05 | unknown keys are passed over at every level; `snake_case` bodies are read and warned of |
 //! | J-06 to J-12 | all forms of numbers, `null`, omitted fields, base64 and values of any shape |
 //! | J-13 | of a duplicate key the last counts for messages; duplicate attributes are both kept, and the last is looked up |
-//! | J-14 | what is not JSON or not UTF-8 is 400; a byte order mark is passed over |
+//! | J-14 | what is not JSON or not UTF-8 is 400; a byte order mark is passed over; half a surrogate pair, which Node writes when it cuts a text, is replaced and warned of |
 //! | J-15 | 64 levels of values in both encodings (`value_depth`); what is deeper is cut and counted |
 //! | J-16, J-17 | `{}` for full success; 64-bit numbers as text |
 //! | R-01 to R-04 | empty on success and for empty requests; `partial_success` with the number of rejected spans, or with 0 and a warning |

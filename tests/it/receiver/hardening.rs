@@ -275,7 +275,7 @@ fn h_06_a_text_of_ten_megabytes() {
 
 #[test]
 fn h_07_two_hundred_slow_bodies() {
-    let mut server = Server::with(&["--max-memory", MEMORY, "--max-request-bytes", "32MiB", "--request-timeout", "2s"]);
+    let mut server = Server::with(&["--max-memory", MEMORY, "--max-request-bytes", "32MiB", "--request-timeout", "4s"]);
     let head = head("POST", "/v1/traces", &[PROTO, ("Content-Length", "1000000")]);
     let mut slow: Vec<TcpStream> = (0..200)
         .map(|_| {
