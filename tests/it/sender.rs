@@ -250,6 +250,29 @@ fn a_full_disk_refuses_and_then_everything_arrives() {
 }
 
 #[test]
+fn what_is_passed_on_arrives_to_the_span() {
+    let directory = tempfile::tempdir().unwrap();
+    for protocol in ["grpc", "http"] {
+        let (near, far) = (directory.path().join(format!("near-{protocol}")), directory.path().join(protocol));
+        let mut target = Receiver::start(&far, &[]);
+        let address = if protocol == "grpc" { &target.grpc } else { &target.http };
+        let mut receiver = Receiver::start(&near, &["--forward", &format!("{protocol}://{address}")]);
+        let words = ["--rate", "0", "--traces", "50", "--side", "after"];
+        let json = [&words[..], &["--encoding", "json", "--compression", "gzip"]].concat();
+        let http = format!("http://{}", receiver.http);
+        let ends = [
+            Sender::start(directory.path(), &format!("grpc://{}", receiver.grpc), &words).end(),
+            Sender::start(directory.path(), &http, &json).end(),
+        ];
+        let acknowledged = ends.iter().map(|(_, summary)| count(summary, "spans_acknowledged")).sum();
+        wait_until("passing on", || captured(&far, true).len() as u64 == acknowledged);
+        assert!(receiver.terminate().success() && target.terminate().success());
+        assert_eq!(distinct_and_all(&captured(&far, false)), (acknowledged, acknowledged));
+        assert_eq!(captured(&near, false), captured(&far, false));
+    }
+}
+
+#[test]
 fn tls_is_spoken_over_both_protocols() {
     let directory = tempfile::tempdir().unwrap();
     let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
