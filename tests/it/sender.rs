@@ -96,8 +96,15 @@ impl Sender {
     fn start(directory: &Path, endpoint: &str, more: &[&str]) -> Sender {
         let summary = directory.join(format!("{}.json", endpoint.replace(['/', ':'], "-")));
         let mut command = Command::new(PROGRAM);
-        command.args(["generate", "--otlp", endpoint, "--quiet"]).args(more).arg("-o").arg(&summary);
+        command.args(["generate", "--otlp", endpoint]).args(more).arg("-o").arg(&summary).stderr(Stdio::piped());
         Sender { process: command.spawn().unwrap(), summary }
+    }
+
+    /// Waits until it says on standard error that it sends something again.
+    fn wait_for_retry(&mut self) {
+        let mut line = String::new();
+        BufReader::new(self.process.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("is sent again"), "{line}");
     }
 
     /// Waits for the end; whether all was acknowledged, and the summary.
@@ -230,23 +237,41 @@ fn a_full_disk_refuses_and_then_everything_arrives() {
     let summaries = tempfile::tempdir().unwrap();
     // Some megabytes: more than there is room for at first.
     let load = ["--rate", "0", "--traces", "1000"];
-    let senders = [
+    let mut senders = [
         Sender::start(summaries.path(), &format!("grpc://{}", receiver.grpc), &load),
         Sender::start(summaries.path(), &format!("http://{}", receiver.http), &load),
     ];
-    let probe = disk.0.path().join("probe");
-    wait_until("a full disk", || {
-        let full = fs::write(&probe, [1; 16 << 10]).is_err();
-        fs::remove_file(&probe).unwrap();
-        full
-    });
+    senders.iter_mut().for_each(Sender::wait_for_retry);
     fs::remove_file(&ballast).unwrap();
     let ends = senders.map(Sender::end);
     assert!(receiver.terminate().success());
     let acknowledged: u64 = ends.iter().map(|(_, summary)| count(summary, "spans_acknowledged")).sum();
     assert!(ends.iter().all(|(complete, _)| *complete), "{ends:?}");
-    assert!(ends.iter().any(|(_, summary)| count(summary, "retries") > 0), "{ends:?}");
+    assert!(ends.iter().all(|(_, summary)| count(summary, "retries") > 0), "{ends:?}");
     assert_eq!(distinct_and_all(&captured(&capture, false)), (acknowledged, acknowledged));
+}
+
+#[test]
+fn what_is_passed_on_arrives_to_the_span() {
+    let directory = tempfile::tempdir().unwrap();
+    for protocol in ["grpc", "http"] {
+        let (near, far) = (directory.path().join(format!("near-{protocol}")), directory.path().join(protocol));
+        let mut target = Receiver::start(&far, &[]);
+        let address = if protocol == "grpc" { &target.grpc } else { &target.http };
+        let mut receiver = Receiver::start(&near, &["--forward", &format!("{protocol}://{address}")]);
+        let words = ["--rate", "0", "--traces", "50", "--side", "after"];
+        let json = [&words[..], &["--encoding", "json", "--compression", "gzip"]].concat();
+        let http = format!("http://{}", receiver.http);
+        let ends = [
+            Sender::start(directory.path(), &format!("grpc://{}", receiver.grpc), &words).end(),
+            Sender::start(directory.path(), &http, &json).end(),
+        ];
+        let acknowledged = ends.iter().map(|(_, summary)| count(summary, "spans_acknowledged")).sum();
+        wait_until("passing on", || captured(&far, true).len() as u64 == acknowledged);
+        assert!(receiver.terminate().success() && target.terminate().success());
+        assert_eq!(distinct_and_all(&captured(&far, false)), (acknowledged, acknowledged));
+        assert_eq!(captured(&near, false), captured(&far, false));
+    }
 }
 
 #[test]

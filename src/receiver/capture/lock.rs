@@ -12,7 +12,17 @@ const NAME: &str = ".spandiff-capture.lock";
 /// Held as long as it lives.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+/// Closing the file is not enough at once: a process that is being started has a copy of the handle until it runs.
+impl Drop for Lock {
+    fn drop(&mut self) {
+        #[cfg(unix)]
+        let _ = rustix::fs::flock(&self.file, rustix::fs::FlockOperation::Unlock);
+        #[cfg(not(unix))]
+        let _ = &self.file;
+    }
 }
 
 impl Lock {
@@ -38,7 +48,7 @@ impl Lock {
             }
             Err(error) => return Err(error.into()),
         }
-        Ok(Lock { _file: file })
+        Ok(Lock { file })
     }
 }
 
@@ -53,7 +63,10 @@ mod tests {
         let error = Lock::take(directory.path()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         assert!(error.to_string().contains("another receiver"));
+        // A copy of the handle, as a process that is being started has it.
+        let copy = lock.file.try_clone().unwrap();
         drop(lock);
         Lock::take(directory.path()).unwrap();
+        drop(copy);
     }
 }
