@@ -110,7 +110,7 @@ pub enum Command {
     #[cfg(feature = "receiver")]
     Receive(Box<ReceiveArgs>),
     /// Write seeded synthetic traffic with a known change: before, after and the truth
-    Generate(GenerateArgs),
+    Generate(Box<GenerateArgs>),
     /// Print a completion script for a shell
     #[command(hide = true)]
     Completions {

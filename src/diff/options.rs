@@ -134,3 +134,23 @@ impl Default for DiffOptions {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_looks_share_the_error_of_one() {
+        let traces = Pair::new(6_000, 300);
+        let level = |look: Look| look.level(0.05, traces);
+        assert!((level(Look::Planned { look: 1, looks: 1 }) - 0.05).abs() < 1e-9);
+        let planned: Vec<f64> = (1..=5).map(|look| level(Look::Planned { look, looks: 5 })).collect();
+        // Little at first, nearly all of it at the end.
+        assert!(planned.is_sorted() && planned[0] < 1e-5 && planned[4] > 0.04, "{planned:?}");
+        assert!((level(Look::Apart { looks: 1_440 }) - 0.05 / 1_440.0).abs() < 1e-12);
+        let open = |after: u64| Look::Open { best_at: 1_000 }.level(0.05, Pair::new(6_000, after));
+        assert!(open(100) < open(1_000) && open(1_000) < 0.01 && open(10) > 0.0);
+        assert!(Look::Open { best_at: 1_000 }.level(0.05, Pair::new(0, 0)) == 0.0);
+        assert_eq!(Look::Planned { look: 3, looks: 10 }.to_string(), "look 3 of 10");
+    }
+}

@@ -96,6 +96,8 @@ counters! {
     gauge resident_bytes;
     /// Windows that were closed.
     counter windows_closed;
+    /// Windows that were forgotten before their time because there was no room.
+    counter windows_dropped;
     /// Bytes that were written to the capture.
     counter capture_bytes;
     /// Files of the capture that were finished.

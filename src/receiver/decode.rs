@@ -3,11 +3,16 @@
 use super::refusal::{Kind, Refusal};
 use super::respond::{Accepted, Encoding};
 use crate::ingest::{Batch, Context, ReadReport, Sink, json, otlp_proto};
+use crate::model::wire::Fields;
 use crate::model::{Limits, Symbols, Warning};
 use std::fmt::Write as _;
 
 /// Spans of one request: what they become takes about 100 bytes each, beside the body. Exporters send some hundred.
 pub const MOST_SPANS: u64 = 500_000;
+
+/// Resources and scopes of one protobuf request: exporters send one resource, Collectors some thousand in a batch. Each
+/// empty one is two bytes and costs a hundred times what an empty span does, since a resource is looked up.
+pub const MOST_ENVELOPES: usize = 100_000;
 
 /// The fewest bytes that a span has in JSON, with its two ids.
 const SHORTEST_JSON_SPAN: usize = 80;
@@ -61,6 +66,11 @@ pub fn decode(
             {
                 return Err(too_many());
             }
+            if has_too_many_envelopes(body) {
+                let message =
+                    format!("the request has more than {MOST_ENVELOPES} resources and scopes; send smaller batches");
+                return Err(Refusal::new(Kind::TooLarge, message));
+            }
             let mut report = ReadReport::default();
             let batch = otlp_proto::decode(std::mem::take(body), limits, symbols, &mut report);
             (batch, report)
@@ -68,6 +78,10 @@ pub fn decode(
         Encoding::Json => {
             if body.iter().any(|&byte| is_never_json(byte)) {
                 return Err(Refusal::invalid("the body is not OTLP/JSON: control characters must be escaped"));
+            }
+            let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
+            if text.trim_ascii_start().first() != Some(&b'{') {
+                return Err(Refusal::invalid("the body is not OTLP/JSON: it is no object"));
             }
             let mut keep = Keep::default();
             let report = ReadReport::default();
@@ -92,6 +106,23 @@ pub fn decode(
     let message = message(&report, rejected);
     let accepted = Accepted { spans: report.spans, rejected, message };
     Ok(Decoded { batch, report, accepted })
+}
+
+/// Whether a protobuf request has more resources and scopes than may be; a walk over their frames alone.
+fn has_too_many_envelopes(body: &[u8]) -> bool {
+    let mut count = 0;
+    let mut resources = Fields::new(body);
+    while let Some(resource) = resources.next_bytes(1) {
+        let mut scopes = Fields::new(resource);
+        count += 1;
+        while count <= MOST_ENVELOPES && scopes.next_bytes(2).is_some() {
+            count += 1;
+        }
+        if count > MOST_ENVELOPES {
+            return true;
+        }
+    }
+    false
 }
 
 /// Whether a byte can stand nowhere in JSON. The reader of files does not mind these in texts.
@@ -171,6 +202,21 @@ mod tests {
             assert_eq!(of(Encoding::Json, body.as_bytes()).unwrap_err().http(), 400, "{body:?}");
         }
         assert_eq!(of(Encoding::Json, b"{\"a\":\"\xff\"}").unwrap_err().http(), 400);
+    }
+
+    #[test]
+    fn h_04_empty_resources_and_scopes_are_counted_first() {
+        let scopes = |count: usize| {
+            let mut message = crate::model::wire::Writer::new();
+            message.bytes_field(1, &[0x12, 0].repeat(count));
+            message.into_bytes()
+        };
+        for body in [[0x0a, 0].repeat(MOST_ENVELOPES), scopes(MOST_ENVELOPES - 1)] {
+            assert_eq!(of(Encoding::Proto, &body).unwrap().accepted, Accepted::default());
+        }
+        for body in [[0x0a, 0].repeat(MOST_ENVELOPES + 1), scopes(MOST_ENVELOPES)] {
+            assert_eq!(of(Encoding::Proto, &body).unwrap_err().http(), 413);
+        }
     }
 
     #[test]

@@ -257,18 +257,15 @@ impl Engine<'_> {
     }
 
     fn answer(&self, reply: oneshot::Sender<Answer>, answer: Answer) {
-        match &answer {
-            Ok(accepted) => {
-                self.counters.spans_received.add(accepted.spans);
-                self.counters.spans_rejected.add(accepted.rejected);
-                if !accepted.message.is_empty() {
-                    // Exporters do not tell their users, so we do.
-                    let (spans, rejected) = (accepted.spans, accepted.rejected);
-                    let message = accepted.message.clone();
-                    self.log.say("partial", || format!("{spans} spans accepted, {rejected} rejected: {message}"));
-                }
+        if let Ok(accepted) = &answer {
+            self.counters.spans_received.add(accepted.spans);
+            self.counters.spans_rejected.add(accepted.rejected);
+            if !accepted.message.is_empty() {
+                // Exporters do not tell their users, so we do.
+                let (spans, rejected) = (accepted.spans, accepted.rejected);
+                let message = accepted.message.clone();
+                self.log.say("partial", || format!("{spans} spans accepted, {rejected} rejected: {message}"));
             }
-            Err(refusal) => self.log.say("refused", || format!("request refused: {}", refusal.message)),
         }
         // Who has hung up wants no answer; the spans count all the same.
         let _ = reply.send(answer);

@@ -54,7 +54,7 @@
 //! | R-12 | messages are cut at 1,000 bytes |
 //! | R-13 | a span that comes again is used once: within an open trace by its id, later by its trace's; counted |
 //! | H-01 to H-03 | `--max-request-bytes` on the wire and inflated, counted as it streams; claims of snappy and zstd are checked first |
-//! | H-04 | [`decode::MOST_SPANS`] a request; attributes, events and links by `model::Limits`, before anything is reserved |
+//! | H-04 | [`decode::MOST_SPANS`] and [`decode::MOST_ENVELOPES`] a request; attributes, events and links by `model::Limits`, before anything is reserved |
 //! | H-05, H-06 | values are walked within `value_depth`, texts cut at `text_bytes`, on a character |
 //! | H-07 | one number of requests and one of connections for all ports; time limits on handshake, headers, body and idleness |
 //! | H-08 | 503 and UNAVAILABLE before the body is read when memory is short |

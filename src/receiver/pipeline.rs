@@ -4,7 +4,8 @@
 //! Windows go by arrival. Their length is measured on the steady clock and their names come from the other one, so that
 //! neither a corrected clock nor a timestamp of the year 2200 opens, loses or stretches one. A window ends at a multiple
 //! of its length, so that those of other days match it, and at a mark. It is sealed when no open trace can belong to it
-//! any more, which the longest life of a trace bounds.
+//! any more, but not for the sake of a few that go on and on: those are folded into the oldest window that is not sealed
+//! when they end. Unless a mark lies between: then they are late, for what began before a deployment says nothing of it.
 
 use super::cohort::{Belongs, CohortKey, Cohorts};
 use super::counters::Counters;
@@ -17,6 +18,10 @@ use crate::model::{Limits, Symbols, Warning, Warnings};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+/// What a call path takes in a window that is not sealed, roughly, in bytes: all of them may take as much as open traces.
+const PATH_BYTES: u64 = 4_096;
+/// A window waits for its traces this many times the idle timeout: one more than a trace takes to end in silence.
+const PATIENCE: u64 = 2;
 /// The shortest window: more often than once a second nobody looks.
 const SHORTEST_WINDOW_NS: u64 = 1_000_000_000;
 
@@ -76,6 +81,8 @@ struct Folding {
     first: u64,
     /// Call paths of all of them.
     paths: usize,
+    /// The numbers of windows that begin at a mark, as long as open traces can be older.
+    marks: Vec<u64>,
 }
 
 /// From decoded batches to sealed windows.
@@ -169,37 +176,67 @@ impl Folding {
         }
     }
 
-    /// Takes out the windows that no trace from `earliest` on can belong to.
-    fn seal(&mut self, earliest: u64) -> Vec<Sealed> {
-        let mut sealed = Vec::new();
-        while self.first < earliest.min(self.current())
-            && let Some(window) = self.windows.pop_front()
-        {
-            sealed.push(self.seal_one(window));
+    /// Ends the open window at a mark; the number of the next one. Marks that come at once are one mark, so that no flood
+    /// of them becomes one of windows.
+    fn mark(&mut self, now: Moment) -> u64 {
+        let since = self.windows.back().map_or(0, |window| now.steady_ns.saturating_sub(window.start.steady_ns));
+        if self.marks.last() != Some(&self.current()) || since >= SHORTEST_WINDOW_NS {
+            self.cut(now);
+            self.marks.push(self.current());
         }
+        self.current()
+    }
+
+    /// Takes out the windows that are over and wait for no trace: the oldest open one is of `earliest`.
+    fn seal(&mut self, earliest: Option<u64>, now: Moment) -> Vec<Sealed> {
+        let patience_ns = self.options.timing.idle_ns.saturating_mul(PATIENCE);
+        let mut sealed = Vec::new();
+        while let Some(window) = self.windows.front().filter(|_| self.windows.len() > 1) {
+            let waits = earliest.is_some_and(|earliest| earliest <= self.first);
+            if waits && now.steady_ns < window.end_steady_ns.saturating_add(patience_ns) {
+                break;
+            }
+            sealed.extend(self.seal_first());
+        }
+        // A trace is open for no longer than it takes to fill these.
+        let longest = self.options.timing.longest_ns / SHORTEST_WINDOW_NS + 1;
+        let first = self.first;
+        self.marks.retain(|mark| first.saturating_sub(*mark) <= longest);
         sealed
     }
 
-    fn seal_one(&mut self, window: Window) -> Sealed {
+    /// The place of the window in which a trace of a window is counted; `None` when it ended too late.
+    fn place_of(&self, tag: u64) -> Option<usize> {
+        let number = tag.max(self.first);
+        let is_between = |mark: &u64| tag < *mark && *mark <= number;
+        if self.marks.iter().any(is_between) { None } else { usize::try_from(number - self.first).ok() }
+    }
+
+    fn seal_first(&mut self) -> Option<Sealed> {
+        let window = self.windows.pop_front()?;
         let paths: usize = window.cohorts.values().map(Folder::paths).sum();
         self.paths = self.paths.saturating_sub(paths);
         self.first += 1;
         self.counters.windows_closed.add(1);
-        window.seal(self.first - 1, self.options.cohort_by.is_some())
+        Some(window.seal(self.first - 1, self.options.cohort_by.is_some()))
     }
 }
 
 impl EndedSink for Folding {
     fn ended(&mut self, ended: Ended<'_>) {
         let Ended { trace, symbols, warnings, tag, has_root, evicted, .. } = ended;
-        let at = usize::try_from(tag.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let cohort = self.options.cohort_by.as_ref().map(|key| key.of(trace, symbols));
         let counters = &self.counters;
         counters.spans_duplicate.add(warnings.count(Warning::DuplicateSpan));
         counters.spans_orphaned.add(warnings.count(Warning::MissingParent));
         counters.traces_partial.add(u64::from(!has_root));
         counters.traces_evicted.add(u64::from(evicted));
-        let Some(window) = self.windows.get_mut(at) else { return };
+        let Some(place) = self.place_of(tag) else {
+            counters.spans_late.add(trace.len() as u64);
+            self.lose(Warning::LateSpan, trace.len() as u64);
+            return;
+        };
+        let Some(window) = self.windows.get_mut(place) else { return };
         let name = match &cohort {
             None => "",
             Some(Belongs::To(value)) => self.cohorts.name(value, tag),
@@ -227,8 +264,8 @@ impl EndedSink for Folding {
 }
 
 impl<'r> Pipeline<'r> {
-    /// Begins with an empty window. `limits.open_bytes` bounds open traces, `limits.paths` the call paths of all windows
-    /// that are not sealed.
+    /// Begins with an empty window. `limits.open_bytes` bounds what open traces take, and once more what windows that are
+    /// not sealed do.
     pub fn new(
         mut options: PipelineOptions,
         rules: &'r Rules,
@@ -237,11 +274,21 @@ impl<'r> Pipeline<'r> {
         now: Moment,
     ) -> Pipeline<'r> {
         options.window_ns = options.window_ns.max(SHORTEST_WINDOW_NS);
+        let limits = &Limits { paths: limits.paths.min(limits.open_bytes / PATH_BYTES), ..*limits };
         let live = Live::new(options.timing, rules, limits);
         let windows = VecDeque::from([Window::begin(now, options.window_ns)]);
         let first = options.first_window;
-        let cohorts = Cohorts::default();
-        Pipeline { live, folding: Folding { options, limits: *limits, counters, cohorts, windows, first, paths: 0 } }
+        let folding = Folding {
+            options,
+            limits: *limits,
+            counters,
+            cohorts: Cohorts::default(),
+            windows,
+            first,
+            paths: 0,
+            marks: Vec::new(),
+        };
+        Pipeline { live, folding }
     }
 
     /// Takes a batch and what decoding it said. Its symbols are those of `symbols`.
@@ -274,7 +321,7 @@ impl<'r> Pipeline<'r> {
     pub fn tick(&mut self, symbols: &Symbols, now: Moment) -> Vec<Sealed> {
         self.folding.roll(now);
         self.live.tick(symbols, now.steady_ns, &mut self.folding);
-        let sealed = self.folding.seal(self.live.earliest_tag().unwrap_or(u64::MAX));
+        let sealed = self.folding.seal(self.live.earliest_tag(), now);
         self.measure();
         sealed
     }
@@ -285,8 +332,7 @@ impl<'r> Pipeline<'r> {
         if mark.unix_ns == 0 {
             mark.unix_ns = now.unix_ns;
         }
-        self.folding.cut(now);
-        self.folding.current()
+        self.folding.mark(now)
     }
 
     /// A new, smaller table of symbols, in which open traces speak from now on.
@@ -299,7 +345,7 @@ impl<'r> Pipeline<'r> {
         self.folding.roll(now);
         self.live.finish(symbols, &mut self.folding);
         self.folding.cut(now);
-        let sealed = self.folding.seal(u64::MAX);
+        let sealed = self.folding.seal(None, now);
         self.measure();
         sealed
     }

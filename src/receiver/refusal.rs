@@ -45,6 +45,23 @@ pub enum Kind {
     Slow,
 }
 
+impl Kind {
+    /// A word for the log, which says each kind once in a while.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Kind::Invalid => "invalid",
+            Kind::Unauthenticated => "unauthenticated",
+            Kind::NotFound => "not found",
+            Kind::Method => "method",
+            Kind::TooLarge => "too large",
+            Kind::Unsupported => "unsupported",
+            Kind::Internal => "internal",
+            Kind::Busy => "busy",
+            Kind::Slow => "slow",
+        }
+    }
+}
+
 /// Seconds after which a sender that was refused for want of room may try again. Short: exporters hold few seconds of
 /// spans.
 pub const RETRY_AFTER_S: u32 = 1;

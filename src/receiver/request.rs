@@ -161,13 +161,13 @@ impl Service {
         }
     }
 
-    /// Counts an answer that is no success.
+    /// Counts an answer that is no success, and says it here too: most SDKs show their users the code and nothing else.
     pub(super) fn count(&self, answer: &Answer) {
-        match answer {
-            Ok(_) => {}
-            Err(refusal) if refusal.is_retryable() => self.counters.requests_refused.add(1),
-            Err(_) => self.counters.requests_invalid.add(1),
-        }
+        let Err(refusal) = answer else { return };
+        let counter =
+            if refusal.is_retryable() { &self.counters.requests_refused } else { &self.counters.requests_invalid };
+        counter.add(1);
+        self.log.say(refusal.kind.name(), || format!("request refused: {}", refusal.message));
     }
 }
 

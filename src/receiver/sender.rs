@@ -232,7 +232,9 @@ impl Producer<'_> {
             }
             let fits = BATCH_SPANS * traces as f64 / spans.max(1) as f64;
             let in_time = if rate > 0.0 { rate / LEAST_BATCHES } else { MOST_REQUESTS };
-            asked = fits.min(in_time).clamp(1.0, MOST_REQUESTS) as u32;
+            // Twice as many at most: the first few traces may be small ones.
+            let grown = f64::from(asked) * 2.0;
+            asked = fits.min(in_time).min(grown).clamp(1.0, MOST_REQUESTS) as u32;
         }
     }
 

@@ -11,6 +11,7 @@ use crate::ingest::profile_codec;
 use crate::model::Limits;
 use crate::model::profile::Profile;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -119,7 +120,9 @@ impl Windows {
         let too_old = behind.saturating_sub(self.count_of(self.keep.retain_ns));
         let old: Vec<(u64, String)> =
             self.kept.iter().filter(|(_, kept)| kept.numbers.end <= too_old).map(|(key, _)| key.clone()).collect();
-        old.iter().for_each(|key| self.remove(key, &mut changes));
+        for key in &old {
+            self.remove(key, &mut changes);
+        }
         if sealed.number.is_multiple_of(self.count_of(HOUR_NS).max(1)) {
             self.merge_old(behind.saturating_sub(self.count_of(FINE_NS)), bounds, &mut changes);
         }
@@ -233,7 +236,9 @@ impl Windows {
         for (keys, kept) in merged {
             // The new file is there before the old ones go: a crash between leaves too much, which is noticed.
             let mut removed = Vec::new();
-            keys.iter().for_each(|key| self.remove(key, &mut removed));
+            for key in &keys {
+                self.remove(key, &mut removed);
+            }
             self.insert(kept, changes);
             changes.append(&mut removed);
         }
@@ -301,7 +306,9 @@ fn escape(text: &str) -> String {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => escaped.push(char::from(byte)),
             // A name that begins with a dot would be hidden, or another directory.
             b'.' if !escaped.is_empty() => escaped.push('.'),
-            _ => escaped.push_str(&format!("%{byte:02x}")),
+            _ => {
+                let _ = write!(escaped, "%{byte:02x}");
+            }
         }
     }
     escaped

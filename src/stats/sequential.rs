@@ -158,6 +158,27 @@ mod tests {
     }
 
     #[test]
+    fn walks_that_are_watched_all_the_time_seldom_cross() {
+        let mut random = super::super::random::Random::of([11].into_iter());
+        let mut normal = || normal_quantile_above(((random.draw() >> 11) as f64 / (1u64 << 53) as f64).max(1e-17));
+        // The bounds of z at every tenth observation up to 4,000, narrowest at 1,000.
+        let bounds: Vec<f64> = (1..=400)
+            .map(|look| normal_quantile_above(open_alpha(0.05, 10.0 * f64::from(look), 1_000.0) / 2.0))
+            .collect();
+        let walks = 4_000;
+        let crossed = (0..walks).filter(|_| {
+            let mut sum = 0.0;
+            (1u32..).zip(&bounds).fold(false, |crossed, (look, bound)| {
+                sum += normal();
+                crossed || (sum / f64::from(look).sqrt()).abs() > *bound
+            })
+        });
+        let share = crossed.count() as f64 / f64::from(walks);
+        assert!((0.005..0.05).contains(&share), "{share}");
+        assert!(open_alpha(0.05, 0.0, 1_000.0) == 0.0 && open_alpha(0.05, 1e9, 1_000.0) < 0.05);
+    }
+
+    #[test]
     fn the_sequence_narrows() {
         let width = |n: f64| confidence_sequence(1.0, n, 1_000.0, 0.05);
         assert!(width(100.0) > width(1_000.0) && width(1_000.0) > width(10_000.0));

@@ -187,11 +187,66 @@ fn share(some: usize, all: usize) -> String {
     format!("{:.1} % ({:.1} to {:.1})", 100.0 * interval.estimate, 100.0 * interval.low, 100.0 * interval.high)
 }
 
+/// Time for each span of decoding alone, and of decoding, assembling and folding, nanoseconds. Requests of 100 spans with
+/// ten attributes, each of `traces` traces whose parts come in as many requests.
+fn speed(traces: usize) -> [f64; 2] {
+    const SPANS: usize = 100;
+    const REQUESTS: usize = 4_000;
+    let bytes: Vec<Vec<u8>> = (0..REQUESTS)
+        .map(|number| {
+            let mut request = crate::data::request(SPANS, 10);
+            let spans =
+                request.resource_spans.iter_mut().flat_map(|one| &mut one.scope_spans).flat_map(|one| &mut one.spans);
+            for (index, span) in spans.enumerate() {
+                // Spans of a trace lie in `traces` requests that follow each other.
+                let trace = (number / traces * traces + index % traces) as u64;
+                let id = spandiff::model::profile::stable_hash(&trace.to_le_bytes());
+                span.trace_id = (u128::from(id) << 64 | u128::from(trace)).to_be_bytes().to_vec();
+                if number % traces != 0 {
+                    // Other spans of the same trace below the first ones.
+                    let id = (number % traces * SPANS + index + 1) as u64;
+                    span.parent_span_id.clone_from(&span.span_id);
+                    span.span_id = (id << 8).to_be_bytes().to_vec();
+                }
+            }
+            prost::Message::encode_to_vec(&request)
+        })
+        .collect();
+    let all = (REQUESTS * SPANS) as f64;
+    let begin = cpu_ns();
+    let (limits, mut symbols) = (Limits::default(), Symbols::default());
+    for request in &bytes {
+        let batch = otlp_proto::decode(request.clone(), &limits, &mut symbols, &mut ReadReport::default());
+        std::hint::black_box(batch);
+    }
+    let decoding = (cpu_ns() - begin) as f64 / all;
+    let begin = cpu_ns();
+    let rules = Rules::default();
+    let mut rig = Rig::new(&rules, None);
+    let requests: Vec<&[u8]> = bytes.iter().map(Vec::as_slice).collect();
+    rig.pass(WINDOW_NS, &requests);
+    rig.pass(WINDOW_NS, &[]);
+    [decoding, (cpu_ns() - begin) as f64 / all]
+}
+
+/// Nanoseconds that this thread has run: what the clock says on a machine with other things to do is no measure.
+fn cpu_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    text.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 /// Prints all rows, or one: `watch-open`.
 #[allow(dead_code, reason = "the tests run single rows")]
 pub fn run(filter: &str) {
     let control = Course { change: Change::None, mode: Mode::Open, before: 10, after: 60, traces: 100, seed: 10_000 };
     let canary = Course { change: Change::SlowLeaf, after: 10, seed: 50_000, ..control };
+    for traces in [1, 10].into_iter().filter(|_| "watch-speed".starts_with(filter)) {
+        let [decoding, all] = speed(traces);
+        println!(
+            "watch-speed: {traces} traces a request: decoding {decoding:.0} ns a span, with assembling, folding and sealing \
+             {all:.0} ns"
+        );
+    }
     let rows = [("watch-open", Mode::Open), ("watch-planned", Mode::Planned(60)), ("watch-apart", Mode::Apart)];
     for (name, mode) in rows.into_iter().filter(|(name, _)| name.starts_with(filter)) {
         let begin = std::time::Instant::now();

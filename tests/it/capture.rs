@@ -8,7 +8,7 @@ use spandiff::receiver::counters::Counters;
 use spandiff::receiver::moment::Moment;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -79,6 +79,11 @@ fn files(directory: &Path) -> Vec<PathBuf> {
 
 fn names(directory: &Path) -> Vec<String> {
     files(directory).iter().map(|path| path.file_name().unwrap().to_string_lossy().into_owned()).collect()
+}
+
+/// Whether a file is still being written.
+pub(crate) fn any_part(directory: &Path) -> bool {
+    files(directory).iter().any(|path| path.extension().is_some_and(|end| end == "part"))
 }
 
 /// How often each span id stands in the bytes.
@@ -169,7 +174,7 @@ fn files_are_finished_by_size_and_by_age() {
     // Nothing has to come for it.
     capture.commit(at(110)).unwrap();
     wait_until("the file being finished", || counters.capture_files.get() == 1);
-    assert!(names(directory.path()).iter().all(|name| !name.ends_with(".part")));
+    assert!(!any_part(directory.path()));
     capture.close().unwrap();
     assert_eq!(names(directory.path()).last().unwrap(), "traces-20261123T010343.123Z-000004.binpb.zst");
     assert_eq!(captured(directory.path(), false), once(0..4));
@@ -179,7 +184,9 @@ fn files_are_finished_by_size_and_by_age() {
 fn only_the_oldest_own_files_are_removed() {
     let directory = tempfile::tempdir().unwrap();
     let others = ["traces-2026.binpb.zst", "a.json", "traces-20261123T010203.123Z-000000.binpb.zst.bak"];
-    others.iter().for_each(|name| fs::write(directory.path().join(name), "x").unwrap());
+    for name in others {
+        fs::write(directory.path().join(name), "x").unwrap();
+    }
     let options = CaptureOptions { file_bytes: 1, keep_bytes: Some(0), ..options(directory.path()) };
     let mut capture = Capture::open(options.clone()).unwrap();
     capture.add(Body::Proto(&request(0, 1)));
@@ -423,7 +430,6 @@ fn child_that_writes() {
     let first: u64 = std::env::var("SPANDIFF_CAPTURE_FIRST").unwrap().parse().unwrap();
     let options = CaptureOptions { file_bytes: 20_000, fsync, ..options(Path::new(&directory)) };
     let mut capture = Capture::open(options).unwrap();
-    use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     for round in 0.. {
         let id = first + round * 8;
@@ -504,5 +510,5 @@ fn kill_9_costs_nothing_that_was_acknowledged() {
     capture.close().unwrap();
     let found = captured(directory.path(), false);
     assert!(acknowledged.keys().all(|id| found.contains_key(id)));
-    assert!(names(directory.path()).iter().all(|name| name.ends_with(".zst")));
+    assert!(!any_part(directory.path()));
 }

@@ -3,6 +3,7 @@
 use crate::yaml;
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -219,6 +220,19 @@ fn every_option_is_one_of_spandiff_receive() {
     }
 }
 
+/// Options are read in their order, and the first that is wrong is named: when that is the one put behind them all, every
+/// value before it is one that the option takes.
+#[test]
+fn every_value_is_one_that_its_option_takes() {
+    for (name, args) in calls() {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_spandiff"));
+        let output = command.arg("receive").args(&args).args(["--max-requests", "0"]).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        assert!(said.contains("'--max-requests <N>'"), "{name}: {said}");
+    }
+}
+
 #[test]
 fn containers_mount_the_volumes_that_there_are_and_hold_what_is_written() {
     for name in ["kubernetes-sidecar.yml", "kubernetes-behind-collector.yml"] {
@@ -290,7 +304,7 @@ fn a_receiver_that_runs_has_these_paths_and_takes_this_configuration() {
 #[test]
 fn systemd_takes_the_unit() {
     let Ok(version) = Command::new("systemd-analyze").arg("--version").output() else {
-        eprintln!("skipped: systemd-analyze is not there, so the unit is not verified");
+        let _ = writeln!(std::io::stderr(), "skipped: systemd-analyze is not there, so the unit is not verified");
         return;
     };
     assert!(version.status.success());

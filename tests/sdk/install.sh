@@ -4,8 +4,8 @@
 #   sh tests/sdk/install.sh target/sdk
 #
 # Each part that is there afterwards has a file NAME.ready with the versions it was made for; a part that could not be
-# installed has none, and NAME.log says why. A registry that does not answer within seconds is given up, and nothing takes
-# longer than three minutes. What is installed already is left alone.
+# installed has none, and NAME.log says why. A registry that does not answer within seconds is given up, all of it takes half a
+# minute as a rule and four at most, and what is installed already is left alone.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1" && cd "$1" || exit 1

@@ -82,15 +82,12 @@ mod tests {
         for _ in 0..2_000 {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             let number = (random >> 33) as u32 % 20;
-            match list.iter().position(|held| *held == number) {
-                Some(at) => {
-                    list.remove(at);
-                    chain.remove(number);
-                }
-                None => {
-                    list.push(number);
-                    chain.push(number);
-                }
+            if let Some(at) = list.iter().position(|held| *held == number) {
+                list.remove(at);
+                chain.remove(number);
+            } else {
+                list.push(number);
+                chain.push(number);
             }
             assert_eq!(all(&chain), list);
             assert_eq!(chain.head(), list.first().copied());

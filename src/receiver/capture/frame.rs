@@ -1,11 +1,12 @@
 //! zstd frames: how a group becomes one, and how whole ones are told from a torn tail without decompressing them.
 
-use std::io::{self, Read, Seek};
+use std::io::{self, BufRead, Read, Seek};
 use zstd::bulk::Compressor;
-use zstd::zstd_safe::CParameter;
+use zstd::zstd_safe::{CParameter, DCtx, ResetDirective};
 
-/// The fastest of the ordinary levels: OTLP becomes a tenth of its size, at several hundred megabytes a second.
-const LEVEL: i32 = 1;
+/// The first of zstd's fast levels. On OTLP in groups of 4 MiB it takes about a quarter less time than level 1 (500 MB/s a
+/// core against 400) and makes a tenth of the size, as level 1 does (10.1 against 10.8); in groups of 45 KB a fifth.
+const LEVEL: i32 = -1;
 /// Readers refuse what grows more than a thousandfold (`compression_ratio`), bombs that somebody sent us included.
 /// What would pass half of that is padded with a frame that decoders skip.
 const MOST_RATIO: usize = 500;
@@ -130,12 +131,26 @@ pub(super) fn ends(input: &mut (impl Read + Seek), len: u64) -> io::Result<Vec<u
     Ok(ends)
 }
 
-/// Whether the frame that `input` consists of can be decompressed and has the checksum that it says. What comes out
-/// is thrown away as it comes; `most` bounds it.
-pub(super) fn is_sound(input: impl Read, most: u64) -> bool {
-    let Ok(decoder) = zstd::stream::read::Decoder::new(input) else { return false };
-    let mut decoder = decoder.take(most.saturating_add(1));
-    io::copy(&mut decoder, &mut io::sink()).is_ok_and(|count| count <= most)
+/// Decompresses frames to see whether they are what their checksums say. One for many: they may be small.
+pub(super) struct Checker {
+    context: DCtx<'static>,
+}
+
+impl Checker {
+    /// A checker.
+    pub fn new() -> Checker {
+        Checker { context: DCtx::create() }
+    }
+
+    /// Whether the frame that `input` consists of can be decompressed and has its checksum; then it was read to its end.
+    /// What comes out is thrown away as it comes; `most` bounds it.
+    pub fn is_sound(&mut self, input: impl BufRead, most: u64) -> bool {
+        // Resetting only the session cannot fail.
+        let _ = self.context.reset(ResetDirective::SessionOnly);
+        let mut decoder =
+            zstd::stream::read::Decoder::with_context(input, &mut self.context).take(most.saturating_add(1));
+        io::copy(&mut decoder, &mut io::sink()).is_ok_and(|count| count <= most)
+    }
 }
 
 #[cfg(test)]
@@ -157,6 +172,10 @@ mod tests {
             (state >> 33) as u8
         };
         (0..len).map(|_| next()).collect()
+    }
+
+    fn is_sound(frame: &[u8], most: u64) -> bool {
+        Checker::new().is_sound(frame, most)
     }
 
     #[test]

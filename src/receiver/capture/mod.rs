@@ -23,6 +23,9 @@
 //! **After a crash** `.part` files are found at the next start, cut behind their last whole frame if the tail is
 //! damaged (see [`recover`](self) for what is checked), renamed, and a new file is begun: no file is ever appended to by two
 //! processes. A lock on the directory keeps two receivers apart.
+//!
+//! Traces hold whatever applications put into them. Who may read the files is what the process's umask and the
+//! directory's rights say.
 #![expect(clippy::disallowed_methods, reason = "the capture is files")]
 
 mod file;

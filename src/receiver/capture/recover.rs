@@ -6,6 +6,7 @@
 //! synced in intervals, are decompressed against their checksums. From the first frame on that is not sound the file
 //! is cut. Finished files are never touched but to be removed.
 
+use super::frame::Checker;
 use super::name::Name;
 use super::{CaptureOptions, Fsync, file, frame};
 use std::fs::{File, OpenOptions};
@@ -89,9 +90,11 @@ fn sound(file: &File, len: u64) -> io::Result<u64> {
     let last = ends.last().copied().unwrap_or(0);
     let from = ends.partition_point(|end| *end < last.saturating_sub(CHECKED_BYTES));
     let mut start = from.checked_sub(1).and_then(|before| ends.get(before).copied()).unwrap_or(0);
+    reader.seek(SeekFrom::Start(start))?;
+    let mut checker = Checker::new();
     for &end in ends.get(from..).unwrap_or_default() {
-        reader.seek(SeekFrom::Start(start))?;
-        if !frame::is_sound((&mut reader).take(end - start), MOST_GROUP_BYTES) {
+        // A sound frame was read to its end, where the next one begins.
+        if !checker.is_sound((&mut reader).take(end - start), MOST_GROUP_BYTES) {
             return Ok(start);
         }
         start = end;

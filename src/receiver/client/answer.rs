@@ -62,7 +62,7 @@ const CODES: [&str; 17] = [
 ];
 const UNKNOWN: u64 = 2;
 const RESOURCE_EXHAUSTED: u64 = 8;
-/// CANCELLED, DEADLINE_EXCEEDED, ABORTED, OUT_OF_RANGE, UNAVAILABLE, DATA_LOSS.
+/// `CANCELLED`, `DEADLINE_EXCEEDED`, `ABORTED`, `OUT_OF_RANGE`, `UNAVAILABLE`, `DATA_LOSS`.
 const RETRYABLE: [u64; 6] = [1, 4, 10, 11, 14, 15];
 
 /// The meaning of an answer over HTTP. `now_ns` is nanoseconds since 1970, for dates in it.

@@ -1,6 +1,7 @@
 //! What windows are compared with.
 
 use crate::model::profile::Profile;
+use crate::receiver::mark::Mark;
 use std::fmt;
 use std::sync::Arc;
 
@@ -35,6 +36,23 @@ impl Baseline {
             Some(("cohort", value)) if !value.is_empty() => Some(Baseline::Cohort(value.to_owned())),
             Some(("window", age)) => age_ns(age).map(Baseline::Window),
             _ => None,
+        }
+    }
+}
+
+impl Baseline {
+    /// What it is called beside a verdict; `mark` is the one since which windows are added up.
+    pub(super) fn named(&self, mark: Option<&Mark>) -> String {
+        match (self, mark) {
+            (Baseline::Mark, None) => "the hour before".to_owned(),
+            (Baseline::Mark, Some(mark)) if mark.label.is_empty() => "before the mark".to_owned(),
+            (Baseline::Mark, Some(mark)) => format!("before {}", mark.label),
+            (Baseline::Profile(name, _), _) => name.clone(),
+            (Baseline::Cohort(value), _) => format!("cohort {value} at the same time"),
+            (Baseline::Window(_), _) => {
+                let text = self.to_string();
+                format!("{} earlier", text.strip_prefix("window:").unwrap_or_default())
+            }
         }
     }
 }

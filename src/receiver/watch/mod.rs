@@ -155,12 +155,13 @@ impl Watch {
         let mut state = self.state();
         let mut unused = 0;
         for (name, bytes) in files {
-            let used = match snapshots::marks_of(&name, &bytes) {
-                Some(marks) => marks.is_some_and(|marks| {
+            let used = if snapshots::is_marks(&name) {
+                snapshots::read_marks(&bytes).is_some_and(|marks| {
                     state.marks = marks.into_iter().map(|(mark, behind)| Marked { mark, behind }).collect();
                     true
-                }),
-                None => state.windows.restore(&name, bytes),
+                })
+            } else {
+                state.windows.restore(&name, bytes)
             };
             unused += usize::from(!used);
         }
@@ -175,7 +176,7 @@ impl Watch {
         state.windows.next_number().max(behind)
     }
 
-    /// Takes sealed window, judges it, and publishes what comes of it. What a directory of snapshots is to follow.
+    /// Takes a sealed window, judges it, and publishes what comes of it. What a directory of snapshots is to follow.
     pub fn sealed(&self, sealed: &Sealed) -> Vec<Change> {
         let mut state = self.state();
         let bounds: BTreeSet<u64> = state.marks.iter().map(|marked| marked.behind).collect();
@@ -201,34 +202,38 @@ impl Watch {
     /// Takes a mark behind which the window of this number is the first. Until that is sealed, verdicts say that nothing
     /// was compared.
     pub fn mark(&self, mark: Mark, behind: u64) -> Vec<Change> {
-        let mut state = self.state();
         let unix_ns = mark.unix_ns;
-        let cohorts: Vec<String> =
-            state.latest.keys().filter(|cohort| mark.concerns(cohort) && self.is_judged(cohort)).cloned().collect();
-        state.marks.push(Marked { mark: mark.clone(), behind });
+        let mut state = self.state();
+        let concerned = state.latest.keys().filter(|cohort| mark.concerns(cohort) && self.is_judged(cohort));
+        let tasks: Vec<Task> = concerned.map(|cohort| self.waiting(cohort, &mark)).collect();
+        state.marks.push(Marked { mark, behind });
         let surplus = state.marks.len().saturating_sub(MAX_MARKS);
         state.marks.drain(..surplus);
         let file = snapshots::marks_file(state.marks.iter().map(|marked| (&marked.mark, marked.behind)));
         self.show(&state);
         drop(state);
-        for cohort in cohorts {
-            let look = match mark.looks.or(self.options.looks) {
-                Some(looks) => Look::Planned { look: 1, looks },
-                None => Look::Open { best_at: LEAST_BEST_AT },
-            };
-            let task = Task {
-                cohort,
-                baseline: before_mark(&mark),
-                window_ns: (unix_ns, unix_ns),
-                mark: Some(mark.clone()),
-                windows: 0,
-                look,
-                sides: Pair::default(),
-            };
+        for task in tasks {
             let judged = self.judge(task, unix_ns);
             self.board.publish(judged);
         }
         file.into_iter().collect()
+    }
+
+    /// What there is to say right behind a mark: nothing was compared.
+    fn waiting(&self, cohort: &str, mark: &Mark) -> Task {
+        let look = match mark.looks.or(self.options.looks) {
+            Some(looks) => Look::Planned { look: 1, looks },
+            None => Look::Open { best_at: LEAST_BEST_AT },
+        };
+        Task {
+            cohort: cohort.to_owned(),
+            baseline: self.options.baseline.named(Some(mark)),
+            window_ns: (mark.unix_ns, mark.unix_ns),
+            mark: Some(mark.clone()),
+            windows: 0,
+            look,
+            sides: Pair::default(),
+        }
     }
 
     /// Compares what is there of a cohort (of the only one, for `None`) with a baseline (the configured one, for `None`)
@@ -272,6 +277,7 @@ impl Watch {
     /// Brings board and gauges up to date.
     fn show(&self, state: &State) {
         self.counters.window_bytes.set(state.windows.bytes());
+        self.counters.windows_dropped.set(state.windows.dropped());
         self.board.set_windows(state.windows.list());
         self.board.set_marks(state.marks.iter().map(|marked| marked.mark.clone()).collect());
         self.board.retain(|cohort| state.windows.has(cohort) || state.latest.contains_key(cohort));
@@ -308,7 +314,7 @@ impl Watch {
                 return Err(nothing());
             }
             let window_ns = (newest.start_unix_ns, newest.end_unix_ns);
-            let (baseline, before) = self.before(state, cohort, baseline, (number..number + 1, window_ns), None);
+            let (baseline, before) = state.side_before(cohort, baseline, (number..number + 1, window_ns), None);
             let looks = state.windows.count_of(DAY_NS).clamp(1, u64::from(u32::MAX)) as u32;
             let sides = Pair::new(before, after);
             let cohort = cohort.to_owned();
@@ -333,50 +339,40 @@ impl Watch {
         }
         let (after, best_at) = state.sum(cohort, &numbers).ok_or_else(nothing)?;
         let window_ns = (mark.unix_ns, newest.end_unix_ns);
-        let (baseline, before) = self.before(state, cohort, baseline, (numbers, window_ns), Some(&mark));
+        let (baseline, before) = state.side_before(cohort, baseline, (numbers, window_ns), Some(&mark));
         let look = looks.map_or(Look::Open { best_at }, |looks| Look::Planned { look: windows, looks });
         let sides = Pair::new(before, after);
         Ok(Task { cohort: cohort.to_owned(), baseline, window_ns, mark: Some(mark), windows, look, sides })
     }
+}
 
+impl State {
     /// The side that windows are compared with, and what it is called; an empty one when there is none.
-    fn before(
-        &self,
-        state: &mut State,
+    fn side_before(
+        &mut self,
         cohort: &str,
         baseline: &Baseline,
         (numbers, window_ns): (Range<u64>, (u64, u64)),
         mark: Option<&Mark>,
     ) -> (String, Arc<Profile>) {
-        match baseline {
-            Baseline::Profile(name, profile) => (name.clone(), Arc::clone(profile)),
-            Baseline::Cohort(value) => {
-                let name = format!("cohort {value} at the same time");
-                (name, state.sum(value, &numbers).map(|(profile, _)| profile).unwrap_or_default())
-            }
+        let name = baseline.named(mark);
+        let found = match baseline {
+            Baseline::Profile(_, profile) => Some(Arc::clone(profile)),
+            Baseline::Cohort(value) => self.sum(value, &numbers).map(|(profile, _)| profile),
             Baseline::Window(age_ns) => {
                 let around = AROUND_NS.min(age_ns / 4);
                 let back = |ns: u64| ns.saturating_sub(*age_ns);
                 let range = (back(window_ns.0).saturating_sub(around), back(window_ns.1).saturating_add(around));
-                let found = state.windows.around(cohort, range, numbers.start);
-                let name = baseline.to_string();
-                let age = name.strip_prefix("window:").unwrap_or_default();
-                (format!("{age} earlier"), found.map(Arc::new).unwrap_or_default())
+                self.windows.around(cohort, range, numbers.start).map(Arc::new)
             }
             Baseline::Mark => {
-                let range = state.hour_before(cohort, numbers.start, mark.is_some());
-                let name = mark.map_or_else(|| "the hour before".to_owned(), before_mark);
-                (name, state.range(cohort, &range).unwrap_or_default())
+                let range = self.hour_before(cohort, numbers.start, mark.is_some());
+                self.range(cohort, &range)
             }
-        }
+        };
+        (name, found.unwrap_or_default())
     }
-}
 
-fn before_mark(mark: &Mark) -> String {
-    if mark.label.is_empty() { "before the mark".to_owned() } else { format!("before {}", mark.label) }
-}
-
-impl State {
     /// Forgets what nobody asks for any more.
     fn forget(&mut self) {
         let State { windows, latest, since, before, marks, newest } = self;

@@ -97,7 +97,7 @@ impl Snapshots {
 }
 
 fn is_ours(name: &str) -> bool {
-    name == MARKS || Windows::number_of(name).is_some()
+    is_marks(name) || Windows::number_of(name).is_some()
 }
 
 /// The file of marks, each with the number of the first window behind it; `None` when JSON cannot say them.
@@ -115,11 +115,13 @@ pub(super) fn marks_file<'m>(marks: impl Iterator<Item = (&'m Mark, u64)>) -> Op
     Some(Change::Write { name: MARKS.to_owned(), bytes: serde_json::to_vec_pretty(&list).ok()?.into() })
 }
 
-/// The marks in a file of that name; `None` for another file, `Some(None)` for a damaged one.
-pub(super) fn marks_of(name: &str, bytes: &[u8]) -> Option<Option<Vec<(Mark, u64)>>> {
-    if name != MARKS {
-        return None;
-    }
+/// Whether this is the file of marks.
+pub(super) fn is_marks(name: &str) -> bool {
+    name == MARKS
+}
+
+/// The marks in the file of marks, each with the number of the first window behind it; `None` for a damaged one.
+pub(super) fn read_marks(bytes: &[u8]) -> Option<Vec<(Mark, u64)>> {
     let one = |value: &Value| {
         let number = |key: &str| value.get(key).and_then(Value::as_u64);
         let mut mark = Mark::new(value.get("label")?.as_str()?, number("unix_ns")?);
@@ -127,6 +129,6 @@ pub(super) fn marks_of(name: &str, bytes: &[u8]) -> Option<Option<Vec<(Mark, u64
         mark.cohort = value.get("cohort").and_then(Value::as_str).map(str::to_owned);
         Some((mark, number("first_window")?))
     };
-    let list = serde_json::from_slice::<Value>(bytes).ok();
-    Some(list.and_then(|list| list.as_array()?.iter().take(MAX_MARKS).map(one).collect()))
+    let list = serde_json::from_slice::<Value>(bytes).ok()?;
+    list.as_array()?.iter().take(MAX_MARKS).map(one).collect()
 }

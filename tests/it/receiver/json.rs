@@ -7,6 +7,7 @@ use super::server::Server;
 use opentelemetry_proto::tonic::common::v1::{AnyValue, ArrayValue, KeyValue, any_value};
 use prost::Message as _;
 use spandiff::model::{Kind, Status};
+use std::fmt::Write as _;
 
 fn taken(server: &Server, body: &str) {
     let answer = post_json(server.http, body);
@@ -390,15 +391,24 @@ fn j_12_both_encodings_store_the_same() {
     let server = Server::start();
     let mut one = span("same");
     one.attributes = vec![
-        KeyValue { key: "i".to_owned(), value: value(any_value::Value::IntValue(-5)), ..KeyValue::default() },
-        KeyValue { key: "d".to_owned(), value: value(any_value::Value::DoubleValue(f64::NAN)), ..KeyValue::default() },
+        KeyValue { key: "i".to_owned(), value: Some(value(any_value::Value::IntValue(-5))), ..KeyValue::default() },
+        KeyValue {
+            key: "d".to_owned(),
+            value: Some(value(any_value::Value::DoubleValue(f64::NAN))),
+            ..KeyValue::default()
+        },
         KeyValue {
             key: "b".to_owned(),
-            value: value(any_value::Value::BytesValue(vec![1, 255])),
+            value: Some(value(any_value::Value::BytesValue(vec![1, 255]))),
             ..KeyValue::default()
         },
     ];
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex = |bytes: &[u8]| {
+        bytes.iter().fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+    };
     let text = json_around(&format!(
         r#"{{"traceId":"{}","spanId":"{}","name":"same","kind":2,"startTimeUnixNano":"{}","endTimeUnixNano":"{}","attributes":[{{"key":"i","value":{{"intValue":"-5"}}}},{{"key":"d","value":{{"doubleValue":"NaN"}}}},{{"key":"b","value":{{"bytesValue":"Af8="}}}}]}}"#,
         hex(&one.trace_id),

@@ -5,11 +5,11 @@
 //!
 //! | point | why not here |
 //! |---|---|
-//! | T-13, hint in the log | either port speaks either protocol, so there is no such mistake; that is what is tested |
-//! | R-10 | of the gRPC codes only those that the receiver uses can be provoked; each is tested where it arises |
-//! | H-11, constant time | cannot be measured over a socket without flakiness; that the token is never said is tested |
-//! | H-13, H-16 | assembly: unit tests of the windows; here only that hostile structures do no harm |
-//! | H-14 | what a name does to a terminal, HTML or CSV is tested with each report; here that it is stored as it came |
+//! | T-13 | there is no wrong port: that either takes either protocol is tested instead of a hint in the log |
+//! | R-10 | only those gRPC codes can be provoked that the receiver uses; each is tested where it arises |
+//! | H-11 | equal time cannot be measured over a socket; that the token is never said is |
+//! | H-13, H-16 | what becomes of windows is tested beside them; here, that hostile structures do no harm |
+//! | H-14 | what a name does to a terminal or a page is tested with each report; here, that it is kept as it came |
 
 mod collector;
 mod hardening;

@@ -34,14 +34,14 @@ fn next() -> u64 {
     NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
-pub(crate) fn value(value: any_value::Value) -> Option<AnyValue> {
-    Some(AnyValue { value: Some(value) })
+pub(crate) fn value(value: any_value::Value) -> AnyValue {
+    AnyValue { value: Some(value) }
 }
 
 pub(crate) fn text(key: &str, text: &str) -> KeyValue {
     KeyValue {
         key: key.to_owned(),
-        value: value(any_value::Value::StringValue(text.to_owned())),
+        value: Some(value(any_value::Value::StringValue(text.to_owned()))),
         ..KeyValue::default()
     }
 }

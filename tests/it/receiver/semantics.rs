@@ -67,8 +67,9 @@ fn s_02_kinds_links_and_their_own_state() {
     post(&server, &request(spans));
     let spans = server.spans();
     let kinds: Vec<_> = spans.iter().map(|span| span.kind).collect();
-    use Kind::{Client, Consumer, Internal, Producer, Server as Serving};
-    assert_eq!(kinds, [Internal, Internal, Serving, Client, Producer, Consumer, Internal]);
+    let expected =
+        [Kind::Internal, Kind::Internal, Kind::Server, Kind::Client, Kind::Producer, Kind::Consumer, Kind::Internal];
+    assert_eq!(kinds, expected);
     assert_eq!(spans[3].trace_state, "ot=th:8;rv:ffffffffffffff");
     assert_eq!(
         spans[3].links,

@@ -14,6 +14,7 @@ use crate::receiver::respond::Encoding;
 use crate::receiver::sender::{Batch, SendOptions, Summary, send};
 use crate::report::escape::visible;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
@@ -123,11 +124,11 @@ fn line(summary: &Summary) -> String {
         (summary.retries, "retries"),
     ] {
         if count > 0 {
-            text.push_str(&format!("; {count} {what}"));
+            let _ = write!(text, "; {count} {what}");
         }
     }
     if !summary.last_error.is_empty() {
-        text.push_str(&format!("; last: {}", visible(&summary.last_error)));
+        let _ = write!(text, "; last: {}", visible(&summary.last_error));
     }
     text
 }
