@@ -13,7 +13,7 @@ use super::sides::{self, Sides};
 use crate::cli::args::{Color, Common, SideArgs, TuiArgs};
 use crate::cli::config::{Settings, settings};
 use crate::cli::engine::{self, Profile};
-use crate::cli::error::{Failure, Problem};
+use crate::cli::error::Failure;
 use crate::cli::progress::Gauge;
 use crate::cli::{accept, exit, output};
 use crate::diff::{DiffOptions, InputSide};
@@ -178,8 +178,7 @@ impl Owner {
     fn watch(&self) -> Result<Option<Receiver<Msg>>, Failure> {
         #[cfg(feature = "receiver")]
         if let Some(follower) = &self.follower {
-            let feed = follower.watch();
-            return feed.map(Some).map_err(|error| Problem::new("cannot attach").cause(error.to_string()).into());
+            return Ok(Some(follower.watch()?));
         }
         Ok(None)
     }

@@ -19,7 +19,6 @@ use crate::report::clock::utc;
 use crate::tui::app::Progress;
 use crate::tui::live::Link;
 use crate::tui::update::Msg;
-use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -108,11 +107,12 @@ impl Follower {
     ///
     /// # Errors
     /// The system has no thread to give.
-    pub fn watch(&self) -> io::Result<Receiver<Msg>> {
+    pub fn watch(&self) -> Result<Receiver<Msg>, Problem> {
         let (sender, feed) = channel();
         let (wire, shared) = (self.wire.clone(), Arc::clone(&self.shared));
-        std::thread::Builder::new().name("attach".into()).spawn(move || watch(&wire, &shared, &sender))?;
-        Ok(feed)
+        let thread = std::thread::Builder::new().name("attach".into());
+        let started = thread.spawn(move || watch(&wire, &shared, &sender));
+        started.map(|_| feed).map_err(|error| Problem::new("cannot attach").cause(error.to_string()))
     }
 
     /// Both sides of the newest comparison. The first one is waited for, and `tell` says what for.

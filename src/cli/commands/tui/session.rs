@@ -33,11 +33,12 @@ impl Session {
         let here = std::env::current_dir().unwrap_or_default();
         let sides = &args.sides;
         let words = [&sides.sides, &sides.before, &sides.after, &sides.input];
-        let mut subject = serde_json::json!({ "directory": here.to_string_lossy(), "inputs": words });
+        let subject = serde_json::json!({ "directory": here.to_string_lossy(), "inputs": words });
         #[cfg(feature = "receiver")]
-        if let Some(address) = &args.attach {
-            subject = serde_json::json!({ "attach": address, "cohort": args.cohort });
-        }
+        let subject = match &args.attach {
+            Some(address) => serde_json::json!({ "attach": address, "cohort": args.cohort }),
+            None => subject,
+        };
         Ok(Session { log: log.transpose()?, subject: format!("# {subject}"), steps: Vec::new() })
     }
 
