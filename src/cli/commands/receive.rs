@@ -37,10 +37,10 @@ pub fn run(common: &Common, args: &ReceiveArgs) -> Result<ExitCode, Failure> {
     let log = Log::new(Arc::new(say));
     let options = options::options(&args, &settings, log)?;
     let counters = Arc::new(Counters::default());
+    let watching = watching::open(&args, &settings, &options, &counters)?;
     let sockets = Sockets::bind(&options).map_err(explain)?;
     let ready = ready_line(&sockets);
     let capture = options::capture(&args, &counters).map(|options| open_capture(options, common)).transpose()?;
-    let watching = watching::open(&args, &settings, &options, &counters)?;
     let forwarder = options::forward(&args, &options, &sockets, &counters)?
         .map(|options| Forwarder::start(&options))
         .transpose()
