@@ -477,8 +477,9 @@ fn codes(judged: &Judged) -> Vec<&'static str> {
 
 #[test]
 fn a_slow_leaf_behind_a_mark_fails_within_three_windows() {
-    for mode in [Mode::Open, Mode::Planned(10), Mode::Apart] {
-        let course = Course { change: GeneratorChange::SlowLeaf, mode, before: 4, after: 3, traces: 80, seed: 70_000 };
+    // Without a mark every window stands alone, and the day's windows share the error: that takes more traffic.
+    for (mode, before, traces) in [(Mode::Open, 4, 80), (Mode::Planned(10), 4, 80), (Mode::Apart, 6, 120)] {
+        let course = Course { change: GeneratorChange::SlowLeaf, mode, before, after: 3, traces, seed: 70_000 };
         let slow = tally(2, &course, &[System::Ride]);
         assert_eq!(slow.failed.len(), 2, "{mode:?} {slow:?}");
         assert!(slow.failed.iter().all(|at| *at <= 3), "{mode:?} {slow:?}");
