@@ -113,6 +113,18 @@ impl Open {
         SpanStore { spans, resources, chunks: vec![Arc::new(bytes)], ..SpanStore::default() }
     }
 
+    /// Takes back what a store that was made of one holds, emptied: the next trace has its memory, which the processor
+    /// still has at hand.
+    pub fn of_used(store: &mut SpanStore) -> Open {
+        let chunk = store.chunks.pop().and_then(|chunk| Arc::try_unwrap(chunk).ok());
+        let (spans, resources) = (std::mem::take(&mut store.spans), std::mem::take(&mut store.resources));
+        let mut open = Open { spans, resources, bytes: chunk.unwrap_or_default() };
+        open.spans.clear();
+        open.resources.clear();
+        open.bytes.clear();
+        open
+    }
+
     fn copy(&mut self, message: &[u8]) -> Option<Body> {
         let body = Body { chunk: 0, start: u32::try_from(self.bytes.len()).ok()?, len: message.len() as u32 };
         body.start.checked_add(body.len)?;

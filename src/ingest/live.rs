@@ -83,6 +83,10 @@ pub struct Refused {
     pub over_limit: u64,
 }
 
+/// Closed traces whose memory waits for others, and the bytes of one of them at most: 16 MiB in all.
+const SPARES: usize = 128;
+const SPARE_BYTES: u64 = 128 << 10;
+
 /// An open trace.
 #[derive(Debug, Default)]
 struct Slot {
@@ -116,6 +120,8 @@ pub struct Live<'r> {
     held: u64,
     closed: Memory,
     split: Split,
+    /// Memory of traces that were closed, for those that begin.
+    spare: Vec<Open>,
 }
 
 impl<'r> Live<'r> {
@@ -136,6 +142,7 @@ impl<'r> Live<'r> {
             held: 0,
             closed: Memory::new(limits.open_bytes / MEMORY_SHARE),
             split: Split::default(),
+            spare: Vec::new(),
         }
     }
 
@@ -261,7 +268,9 @@ impl<'r> Live<'r> {
 
     /// Opens a trace.
     fn begin(&mut self, id: TraceId, now_ns: u64, tag: u64) -> u32 {
-        let slot = Slot { id, tag, born_ns: now_ns, touched_ns: now_ns, held: OPEN_TRACE_BYTES, ..Slot::default() };
+        let open = self.spare.pop().unwrap_or_default();
+        let held = OPEN_TRACE_BYTES;
+        let slot = Slot { id, open, tag, born_ns: now_ns, touched_ns: now_ns, held, ..Slot::default() };
         self.held += slot.held;
         let at = self.free.pop().unwrap_or(self.slots.len() as u32);
         match self.slots.get_mut(at as usize) {
@@ -308,5 +317,9 @@ impl<'r> Live<'r> {
         let ruled = self.identifier.identify(&mut trace, symbols);
         sink.ended(Ended { trace: &trace, symbols, warnings: &warnings, tag, has_root, evicted, ruled });
         self.identifier.take_back(&mut trace);
+        let used = Open::of_used(&mut trace.store);
+        if self.spare.len() < SPARES && used.held() <= SPARE_BYTES {
+            self.spare.push(used);
+        }
     }
 }
