@@ -166,11 +166,12 @@ impl Engine<'_> {
             }
         }
         let now = self.clock.now();
-        let sealed = self.pipeline.as_mut().map(|pipeline| pipeline.finish(&symbols, now)).unwrap_or_default();
-        self.tell(sealed);
+        // What was acknowledged first; closing windows may take its time.
         if let Some(Err(error)) = self.capture.take().map(Capture::close) {
             self.log.say("capture", || format!("the last file of the capture could not be finished: {error}"));
         }
+        let sealed = self.pipeline.as_mut().map(|pipeline| pipeline.finish(&symbols, now)).unwrap_or_default();
+        self.tell(sealed);
     }
 
     /// Takes the first message and all that wait behind it; true when told to stop.
