@@ -1,5 +1,8 @@
 //! Options of the generator.
-#![expect(missing_docs, reason = "the doc comments are the help texts, shown as they stand")]
+#![cfg_attr(
+    feature = "receiver",
+    expect(missing_docs, reason = "the doc comments are the help texts, shown as they stand")
+)]
 
 #[cfg(feature = "receiver")]
 use super::values::parse_long_time;

@@ -123,7 +123,7 @@ receive_args! {
     /// File with a token that every request must carry as `authorization: Bearer …`
     #[arg(long, value_name = "FILE", env = "SPANDIFF_TOKEN_FILE")]
     token_file: PathBuf,
-    /// Web pages of this origin may ask the admin port, such as https://grafana.example
+    /// Web pages of this origin may ask the admin port, such as `https://grafana.example`
     #[arg(long, value_name = "ORIGIN", env = "SPANDIFF_ADMIN_ORIGIN")]
     admin_origin: String,
     /// Send metrics about the receiver itself to this OTLP/HTTP endpoint once a minute
