@@ -1,5 +1,4 @@
 //! Options of the receiver.
-#![expect(clippy::doc_markdown, reason = "the doc comments are the help texts, shown as they stand")]
 
 use super::values::{parse_long_time, parse_size};
 use clap::Args;
