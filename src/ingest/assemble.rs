@@ -299,9 +299,10 @@ fn earliest_of_circle(spans: &[Span], from: u32) -> u32 {
     }
 }
 
-/// What makes a span earlier than another: start, then the longer one, then the id.
-fn age(span: &Span) -> (u64, std::cmp::Reverse<u64>, SpanId, Kind) {
-    (span.start_ns, std::cmp::Reverse(span.end_ns), span.id, span.kind)
+/// What makes a span earlier than another: start, then the longer one, then the id; of the two that may share an id the
+/// caller.
+fn age(span: &Span) -> (u64, std::cmp::Reverse<u64>, SpanId, Kind, bool) {
+    (span.start_ns, std::cmp::Reverse(span.end_ns), span.id, span.kind, span.marks.has(SpanMarks::SHARED))
 }
 
 /// Gives spans without a parent in the data their place.
@@ -897,6 +898,17 @@ mod tests {
             let mut warnings = Warnings::default();
             let trace = assemble(store(&spans), TRACE, &mut warnings);
             assert_eq!((trace.len(), warnings.count(Warning::Cycle)), (100_000, cycles));
+        }
+    }
+
+    #[test]
+    fn of_two_in_a_circle_that_share_their_id_the_caller_is_the_earlier_one() {
+        let root = made(1, 0, "a", "x", (0, 0), Internal);
+        let caller = made(7, 7, "a", "x", (29, 0), Client);
+        let callee = made(7, 0, "a", "y", (29, 0), Client).marked(SpanMarks::SHARED);
+        for spans in [[root.clone(), caller.clone(), callee.clone()], [root, callee, caller]] {
+            let trace = assemble(store(&spans), TRACE, &mut Warnings::default());
+            assert_eq!(shown(&trace), ["x 0-0", "  x 29-29 detached", "    y 29-29"]);
         }
     }
 

@@ -66,5 +66,5 @@ fn spans_in(capture: &str) -> u64 {
     let mut command = Command::new(env!("CARGO_BIN_EXE_spandiff"));
     let output = command.args(["inspect", "--format", "json", capture]).output().unwrap();
     let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    report["spans"].as_u64().unwrap()
+    report["totals"]["spans"].as_u64().unwrap()
 }
