@@ -223,6 +223,26 @@ fn before_the_first_window_the_gate_is_inconclusive_and_the_rest_says_so() {
 }
 
 #[test]
+fn a_pass_that_is_old_lets_nothing_through() {
+    let port = Port::new();
+    // Windows of 60 s: three of them and a minute are 240 s.
+    let aged = |sample, cohort, age_s: u64, look| {
+        let end = NOW - age_s * 1_000_000_000;
+        let window_ns = (end - 60_000_000_000, end);
+        Judged { window_ns, look: Some(Look::Planned { look, looks: 10 }), ..judged(sample, cohort) }
+    };
+    port.board.publish(aged("quiet-release", "fresh", 240, 1));
+    port.board.publish(aged("quiet-release", "old", 241, 1));
+    port.board.publish(aged("quiet-release", "done", 9_999, 10));
+    port.board.publish(aged("maintenance", "bad", 9_999, 1));
+    let verdict = |cohort: &str| port.get(&format!("/v1/gate?cohort={cohort}")).json()["verdict"].clone();
+    assert_eq!(["fresh", "old", "done", "bad"].map(verdict), ["pass", "inconclusive", "pass", "fail"]);
+    let old = port.get("/v1/gate/flagger?cohort=old");
+    assert_eq!(old.status.as_u16(), 425);
+    assert!(old.text().contains("nothing was judged for 241 s"), "{}", old.text());
+}
+
+#[test]
 fn a_verdict_is_told_to_argo_and_to_flagger() {
     let port = Port::new();
     let (worse, calm) = (judged("maintenance", "v2"), judged("quiet-release", "v1"));

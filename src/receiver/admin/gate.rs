@@ -151,11 +151,12 @@ impl<'a> Short<'a> {
             message: &reason.message,
             result: reason.result.name(),
         };
+        let (outcome, sentence) = standing(judged, state);
         Short {
-            verdict: verdict.result.name(),
-            ok: is_ok(verdict.result),
-            score: score(verdict.result),
-            reason: sentence(verdict),
+            verdict: outcome.name(),
+            ok: is_ok(outcome),
+            score: score(outcome),
+            reason: sentence,
             reasons: verdict.reasons.iter().take(REASONS).map(reason).collect(),
             cohort: &judged.cohort,
             baseline: &judged.baseline,
@@ -197,6 +198,23 @@ pub(super) fn sentence(verdict: &Verdict) -> String {
     };
     let page = report::page::Page::new(&report::Options::default());
     page.shorten(&page.show(sentence), LINE)
+}
+
+/// Windows behind the one that was judged last, after which its verdict is old; and what sealing a window may take besides.
+const OLD_AFTER_WINDOWS: f64 = 3.0;
+const SEALED_WITHIN_S: f64 = 60.0;
+
+/// What a verdict is worth now, in one line. Where nothing is judged any more since nothing comes, nothing is known to
+/// be well: silence behind a deployment is no good sign. A failure stands, and so does the last of the planned looks.
+fn standing(judged: &Judged, state: &AdminState) -> (Outcome, String) {
+    let (outcome, sentence) = (judged.verdict.result, sentence(&judged.verdict));
+    let is_last = matches!(judged.look, Some(Look::Planned { look, looks }) if look >= looks);
+    let age_s = state.age_s(judged.window_ns.1);
+    let window_s = state.settings.window_ns.unwrap_or_default() as f64 / 1e9;
+    if is_ok(outcome) && !is_last && age_s > OLD_AFTER_WINDOWS * window_s + SEALED_WITHIN_S {
+        return (Outcome::Inconclusive, format!("nothing was judged for {age_s:.0} s; before: {sentence}"));
+    }
+    (outcome, sentence)
 }
 
 /// `GET /v1/gate`.
@@ -256,7 +274,10 @@ where
     }
     let passes = parameters.one_of("inconclusive", &["fail", "pass"])? == "pass";
     let (outcome, line, generation) = match chosen(&parameters, state).await? {
-        Ok(judged) => (judged.verdict.result, sentence(&judged.verdict), judged.generation),
+        Ok(judged) => {
+            let (outcome, line) = standing(&judged, state);
+            (outcome, line, judged.generation)
+        }
         Err(why) => (Outcome::Inconclusive, why, 0),
     };
     let status = match outcome {
